@@ -1,0 +1,63 @@
+# `make` or `make help` lists the targets. Building needs Go alone; the tests
+# also need Python 3.11 or newer, whose readers (DuckDB, pyarrow) come by a lock
+# file into .venv. Every target can be run again and costs little when nothing
+# has changed.
+
+SHELL         := bash
+.SHELLFLAGS   := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+TOOL  := go tool -modfile=tools.mod
+VENV  := .venv
+COUNT ?= 6
+BENCH ?= .
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
+
+.PHONY: demo
+demo: build ## a whole project from a stand-in API into Parquet, and what to query there
+	@bash test/readers/install.sh --optional $(VENV)
+	@go run ./test/demo
+
+.PHONY: test
+test: lint test-go test-readers ## everything that CI runs
+
+.PHONY: test-go
+test-go: ## the Go tests, with the race detector, in random order
+	$(TOOL) gotestsum --format pkgname -- -race -shuffle=on -tags=assert -timeout=30m ./...
+
+.PHONY: test-readers
+test-readers: build readers ## published tables read by DuckDB and pyarrow, against the truth
+	$(VENV)/bin/python -m pytest -q test/readers
+
+.PHONY: lint
+lint: ## go vet, the import rules and the house style
+	go mod verify
+	go mod tidy -diff
+	$(TOOL) golangci-lint run ./...
+
+.PHONY: bench
+bench: build readers ## the figures of docs/performance.md; BENCH=regexp, COUNT=runs
+	@mkdir -p data
+	go test -run='^$$' -bench='$(BENCH)' -benchmem -count=$(COUNT) -timeout=60m ./... | tee data/bench.txt
+	$(TOOL) benchstat data/bench.txt
+
+# The go command keeps its own account of what has changed.
+.PHONY: build
+build: ## bin/roistat-etl and bin/roistat-sim
+	@mkdir -p bin
+	CGO_ENABLED=0 go build -trimpath -o bin/ ./cmd/...
+
+.PHONY: readers
+readers: ## DuckDB and pyarrow into .venv, by hash
+	@bash test/readers/install.sh $(VENV)
+
+.PHONY: lock
+lock: readers ## write the readers' lock file anew from requirements.in
+	bash test/readers/lock.sh $(VENV)
+
+.PHONY: clean
+clean: ## remove what make has made
+	rm -rf bin $(VENV) data/bench.txt data/demo-*
