@@ -39,7 +39,11 @@ lint: ## go vet, the import rules and the house style
 	$(TOOL) golangci-lint run ./...
 
 .PHONY: bench
-bench: build readers ## the figures of docs/performance.md; BENCH=regexp, COUNT=runs
+bench: build readers ## the figures of docs/performance.md, side by side (about ten minutes)
+	go run ./test/bench $(ARGS)
+
+.PHONY: bench-go
+bench-go: ## the packages' own benchmarks: BENCH=regexp, COUNT=runs
 	@mkdir -p data
 	go test -run='^$$' -bench='$(BENCH)' -benchmem -count=$(COUNT) -timeout=60m ./... | tee data/bench.txt
 	$(TOOL) benchstat data/bench.txt

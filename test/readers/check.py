@@ -1,0 +1,65 @@
+#!/usr/bin/env python3
+"""Compares a published snapshot with the truth: check.py SNAPSHOT TRUTH_DIR [--items N].
+
+SNAPSHOT is a snapshot's folder, or the folder that holds `current`. TRUTH_DIR
+holds one NDJSON file a table, as `roistat-sim truth --out` writes it. Exits 1
+and prints what differs; --items checks the law of conservation too, against
+the number of items in the feeds.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import contract
+import laws
+import layout
+import snapshot
+import values
+from compare import compare
+
+
+def check(path, truth_dir, items: int | None = None) -> list[str]:
+    """All that is wrong with the snapshot; nothing: []."""
+    snap = snapshot.Snapshot(path)
+    problems = list(snapshot.sums(snap))
+    if problems:
+        return problems  # the files are not those that were published
+    problems += layout.layout(snap)
+    if problems:
+        return problems  # readers may not agree on such files
+    tables = laws.read(snap)
+    problems += laws.ids(tables)
+    if items is not None:
+        problems += laws.conservation(tables, items)
+    problems += laws.reader_problems(snap, tables)
+    problems += laws.view_problems(snap, tables)
+    truth = {t.name: values.truth(Path(truth_dir) / f"{t.name}.ndjson") for t in contract.TABLES}
+    problems += against(truth, tables, "pyarrow")
+    problems += against(truth, laws.read_duckdb(snap), "DuckDB")
+    return problems
+
+
+def against(truth, tables, reader: str) -> list[str]:
+    """The differences between the truth and what a reader found."""
+    return [
+        f"{reader}: {d}" for t in contract.TABLES for d in compare(t, truth[t.name], tables[t.name])
+    ]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("snapshot")
+    parser.add_argument("truth")
+    parser.add_argument("--items", type=int, help="items in the feeds that were read")
+    args = parser.parse_args()
+    problems = check(args.snapshot, args.truth, args.items)
+    for p in problems:
+        print(p)
+    rows = sum(t["rows"] for t in snapshot.Snapshot(args.snapshot).manifest["tables"].values())
+    print(f"{rows} rows in {len(contract.TABLES)} tables: " + (f"{len(problems)} differences" if problems else "as the truth has them"))
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
