@@ -1,0 +1,213 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"flag"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestMedian(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		in   series
+		want float64
+	}{
+		{"none", nil, 0},
+		{"one", series{3}, 3},
+		{"odd, unsorted", series{9, 1, 5}, 5},
+		{"even", series{4, 1, 3, 2}, 2.5},
+	} {
+		if got := c.in.median(); got != c.want {
+			t.Errorf("%s: %v, want %v", c.name, got, c.want)
+		}
+	}
+}
+
+func TestShow(t *testing.T) {
+	s := series{2, 1, 4}
+	if got, want := s.show("%.1f"), "2.0 (1.0–4.0)"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	if !cmp.Equal(s, series{2, 1, 4}) {
+		t.Errorf("the rounds were reordered: %v", s)
+	}
+	if got := series(nil).show("%.1f"); got != "–" {
+		t.Errorf("no rounds: %q", got)
+	}
+}
+
+func TestReplace(t *testing.T) {
+	text := "before\n" + begin + "old\n" + end + "after\n"
+	got, err := replace([]byte(text), "new\n")
+	if want := "before\n" + begin + "new\n" + end + "after\n"; err != nil || string(got) != want {
+		t.Errorf("%q, %v, want %q", got, err, want)
+	}
+	for _, bad := range []string{"", begin, end, end + begin} {
+		if _, err := replace([]byte(bad), "new\n"); err == nil {
+			t.Errorf("%q: no error", bad)
+		}
+	}
+}
+
+func TestInsertKeepsTheDocumentOnError(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "doc.md")
+	if err := os.WriteFile(path, []byte("no marks\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := insert(path, "new\n"); err == nil {
+		t.Error("no error")
+	}
+	if text, err := os.ReadFile(path); err != nil || string(text) != "no marks\n" {
+		t.Errorf("%q, %v", text, err)
+	}
+}
+
+// The document and this program must agree on the marks.
+func TestDocumentHasTheMarks(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join("..", "..", document))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := replace(text, ""); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestFlags(t *testing.T) {
+	for _, bad := range [][]string{{"-rounds", "0"}, {"-only", "speed"}, {"-only", "night", "-update"}, {"extra"}} {
+		if _, err := newBench(bad); err == nil {
+			t.Errorf("%v: no error", bad)
+		}
+	}
+	if _, err := newBench([]string{"-h"}); !errors.Is(err, flag.ErrHelp) {
+		t.Errorf("-h: %v", err)
+	}
+}
+
+// A folder that bench did not make is not emptied.
+func TestCleanSparesOtherFolders(t *testing.T) {
+	b := &bench{dir: t.TempDir()}
+	mine := filepath.Join(b.dir, "mine")
+	if err := os.WriteFile(mine, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.clean(); err == nil {
+		t.Error("no error")
+	}
+	if _, err := os.Stat(mine); err != nil {
+		t.Error(err)
+	}
+	b.dir = filepath.Join(b.dir, "new")
+	for range 2 {
+		if err := b.clean(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestMeasure(t *testing.T) {
+	u, err := measure(t.Context(), t.TempDir(), "/bin/sh", "-c", "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; echo done")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(u.out) != "done\n" || u.cpu <= 0 || u.wall <= 0 || u.rss < 100<<10 {
+		t.Errorf("%+v", u)
+	}
+	_, err = measure(t.Context(), t.TempDir(), "/bin/sh", "-c", "echo why >&2; exit 3")
+	if err == nil || !strings.Contains(err.Error(), "exit status 3: why") {
+		t.Errorf("exit 3: %v", err)
+	}
+}
+
+func TestLastReport(t *testing.T) {
+	r, err := lastReport([]byte("a log line\n" + `{"outcome":"ok","calls":{"feed":7},"tables":{"visits":{"rows":5,"changed":2},"clients":{"rows":3,"changed":1}}}` + "\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Outcome != "ok" || r.Calls.Feed != 7 || r.events() != 5 || (outcome{report: r}).changed() != 3 {
+		t.Errorf("%+v", r)
+	}
+	for _, bad := range []string{"", "done\n"} {
+		if _, err := lastReport([]byte(bad)); err == nil {
+			t.Errorf("%q: no error", bad)
+		}
+	}
+}
+
+func TestReadStages(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "metrics.txt")
+	text := `# TYPE roistat_etl_duration_seconds gauge
+roistat_etl_duration_seconds{pipeline="bench",stage="extract"} 1.5
+roistat_etl_duration_seconds{stage="load",pipeline="bench"} 0.25
+roistat_etl_calls_total{pipeline="bench",kind="feed"} 12
+`
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	got, err := readStages(path)
+	want := map[string]time.Duration{"extract": 1500 * time.Millisecond, "load": 250 * time.Millisecond}
+	if err != nil || !cmp.Equal(got, want) {
+		t.Errorf("%v, %v, want %v", got, err, want)
+	}
+}
+
+func TestFeedLine(t *testing.T) {
+	got, err := feedLine(7, strings.NewReader(`{"status":"success","feed":[{"type":"visit","a":1.50}]}`))
+	if want := `{"client_id":7,"feed":[{"type":"visit","a":1.50}]}`; err != nil || string(got) != want {
+		t.Errorf("%s, %v, want %s", got, err, want)
+	}
+	if _, err := feedLine(7, strings.NewReader("{\"feed\":[\n]}")); err == nil {
+		t.Error("a line break: no error")
+	}
+}
+
+// The programs read all clients of a paged list and all their feeds, once.
+func TestPlainPrograms(t *testing.T) {
+	const clients = 2345
+	api := newFakeAPI(t, clients)
+	var out strings.Builder
+	if err := run(t.Context(), []string{"floor", api.URL}, &out); err != nil {
+		t.Fatal(err)
+	}
+	var f floor
+	if err := json.Unmarshal([]byte(out.String()), &f); err != nil || f.Feeds != clients || f.Seconds <= 0 {
+		t.Errorf("floor: %+v, %v", f, err)
+	}
+	if api.feeds.Load() != clients {
+		t.Errorf("%d feed calls", api.feeds.Load())
+	}
+	dir := t.TempDir()
+	if err := run(t.Context(), []string{"export", api.URL, dir}, io.Discard); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string][]string{"feeds.ndjson": api.wantFeeds(), "clients.ndjson": api.wantClients()} {
+		text, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, strings.Split(strings.TrimSuffix(string(text), "\n"), "\n")); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
+	}
+}
+
+// One feed that fails ends the export with an error.
+func TestExportFails(t *testing.T) {
+	api := newFakeAPI(t, 100)
+	api.broken.Store(50)
+	err := run(t.Context(), []string{"export", api.URL, t.TempDir()}, io.Discard)
+	if err == nil || !strings.Contains(err.Error(), "500") {
+		t.Errorf("%v", err)
+	}
+}
