@@ -87,6 +87,10 @@ func (c cursor) condition(n *node) string {
 	if ok && name.text == "" {
 		c.fault(n.items[0], "wants the name of a field first")
 	}
+	if n.items[1].kind == nullKind {
+		c.fault(n.items[1], `wants quotes around the operator "null"`)
+		return ""
+	}
 	op, ok := c.scalar(n.items[1])
 	if ok && !slices.Contains(operators(), op.text) {
 		c.fault(n.items[1], "wants one of %s, not %q", strings.Join(operators(), " "), shorten(op.raw))

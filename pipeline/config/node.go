@@ -1,6 +1,8 @@
 package config
 
 import (
+	"maps"
+
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/token"
 )
@@ -139,8 +141,9 @@ func (c *converter) pairs(at place, values []*ast.MappingValueNode) *node {
 		}
 		c.pair(out, seen, v)
 	}
+	own := maps.Clone(seen)
 	for _, m := range merged {
-		c.merge(out, seen, m)
+		c.merge(out, seen, own, m)
 	}
 	return out
 }
@@ -164,19 +167,22 @@ func (c *converter) pair(out *node, seen map[string]place, v *ast.MappingValueNo
 	out.pairs = append(out.pairs, pair{k.text, k.at, value})
 }
 
-// merge adds the keys of a << value that out doesn't have.
-func (c *converter) merge(out *node, seen map[string]place, from *node) {
+// merge adds the keys of a << value that out doesn't have, nor an own twin of.
+func (c *converter) merge(out *node, seen, own map[string]place, from *node) {
 	switch from.kind {
 	case mapKind:
 		for _, p := range from.pairs {
-			if _, own := seen[p.name]; !own {
-				seen[p.name] = p.at
-				out.pairs = append(out.pairs, p)
+			_, taken := seen[p.name]
+			_, hidden := own[twin(p.name)]
+			if taken || hidden {
+				continue
 			}
+			seen[p.name] = p.at
+			out.pairs = append(out.pairs, p)
 		}
 	case listKind:
 		for _, m := range from.items {
-			c.merge(out, seen, m)
+			c.merge(out, seen, own, m)
 		}
 	case badKind:
 	default:

@@ -57,7 +57,8 @@ func readable(text string, found *problems) bool {
 		case r == utf8.RuneError && !strings.HasPrefix(text[i:], "\ufffd"):
 			found.add(place{line, column}, "this is not UTF-8 text")
 			return false
-		case unicode.IsControl(r) && r != '\t' && r != '\r':
+		case r == '\r' && strings.HasPrefix(text[i:], "\r\n"):
+		case unicode.IsControl(r) && r != '\t':
 			found.add(place{line, column}, "a control character (%U) in the text", r)
 			return false
 		}

@@ -102,13 +102,13 @@ func (c cursor) keep(field *Secret, text string, err error) string {
 	return ""
 }
 
-// showSecret shows that there is a secret.
+// showSecret shows that a secret stands here; one from a file does not.
 func showSecret[T any](at func(*T) *Secret) func(*source, *T) any {
 	return func(s *source, t *T) any {
-		if _, ok := s.mark(at(t)); !ok && at(t).text == nil {
-			return nil
+		if _, ok := s.mark(at(t)); ok || s == nil && at(t).text != nil {
+			return redacted
 		}
-		return redacted
+		return nil
 	}
 }
 
