@@ -16,6 +16,7 @@ def main() -> int:
         return 2
     con = snapshot.Snapshot(sys.argv[1]).duckdb()
     for sql in sys.argv[2:]:
+        print(sql)
         print(con.sql(sql))
     return 0
 
