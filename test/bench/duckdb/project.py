@@ -15,7 +15,8 @@ knows no `extra`, reads no file back and makes nothing durable. What was tried:
 - The parse needs no order (preserve_insertion_order), the writing does.
 - PARTITION_BY keeps the order of rows in a partition only if the rows come by
   partition and one thread writes. So the tables are written side by side, each
-  by one thread: that is also faster than table after table with all threads.
+  by one thread: that is also faster than table after table with all threads. A
+  month as a number sorts faster than as text.
 - The visits up to an order: a window over the visits and an ASOF join beat
   one window over both, aggregates, and a materialised table of visits.
 """
@@ -182,8 +183,9 @@ def quote(text: str) -> str:
 
 def statements(out: str, project: str, clients: str):
     """A COPY a table, by name."""
+    month = "datediff('month', TIMESTAMP_MS '1970-01-01', occurred_at)"
     for name, sql in EVENTS.items():
-        copy = f"COPY ({sql} ORDER BY month, client_id, occurred_at, event_id) TO {quote(f'{out}/{name}')} ({PARQUET}, PARTITION_BY (month))"
+        copy = f"COPY ({sql} ORDER BY {month}, client_id, occurred_at, event_id) TO {quote(f'{out}/{name}')} ({PARQUET}, PARTITION_BY (month))"
         yield name, copy.replace("$project", quote(project))
     copy = f"COPY ({CLIENTS} ORDER BY client_id) TO {quote(f'{out}/clients.parquet')} ({PARQUET})"
     yield "clients", copy.replace("$project", quote(project)).replace("$clients", quote(clients))
