@@ -1,0 +1,251 @@
+package parquet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"roistat-etl/load"
+	"roistat-etl/schemas"
+)
+
+// Check makes sure that every partition is there, adds manifest and views, and
+// makes everything durable. What the files hold was checked when they were written.
+func (s *stage) Check(ctx context.Context) (load.Staged, error) {
+	if err := context.Cause(ctx); err != nil {
+		return nil, err
+	}
+	m, err := s.manifest()
+	if err != nil {
+		return nil, err
+	}
+	if !s.unchanged {
+		if err := s.finish(ctx, m); err != nil {
+			return nil, err
+		}
+	}
+	s.checked = true
+	return &ready{s}, nil
+}
+
+// manifest describes the files; it fails if one was not written.
+func (s *stage) manifest() (*load.Manifest, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	m := load.NewManifest(s.run, s.d.Writer())
+	for _, p := range s.parts {
+		if s.state[keyOf(p)] != done {
+			return nil, fmt.Errorf("%s was not written", p)
+		}
+		m.Add(p.Table, s.files[keyOf(p)])
+	}
+	return m, nil
+}
+
+// finish completes the folder.
+func (s *stage) finish(ctx context.Context, m *load.Manifest) error {
+	text, err := m.Encode()
+	if err != nil {
+		return err
+	}
+	if _, err := load.ParseManifest(text); err != nil { // or nobody could read it, the next run neither
+		return err
+	}
+	names, err := s.present(m)
+	if err != nil {
+		return err
+	}
+	for name, text := range map[string][]byte{manifestName: text, viewsName: []byte(s.views(s.d.snapshot(s.run.Run)))} {
+		name = filepath.Join(s.dir, name)
+		if err := s.d.disk.write(name, text); err != nil {
+			return fmt.Errorf("write %s: %w", filepath.Base(name), err)
+		}
+		names = append(names, name)
+	}
+	dirs, err := folders(s.dir)
+	if err != nil {
+		return err
+	}
+	if err := s.d.disk.syncAll(ctx, names); err != nil {
+		return err
+	}
+	return s.d.disk.syncAll(ctx, dirs)
+}
+
+// present checks that every file has its size, and lists those that are new.
+func (s *stage) present(m *load.Manifest) (fresh []string, err error) {
+	for _, t := range schemas.Tables() {
+		for _, f := range m.Tables[t.Name].Files {
+			name := filepath.Join(s.dir, filepath.FromSlash(f.Path))
+			info, err := os.Lstat(name)
+			if err != nil {
+				return nil, fmt.Errorf("a file is missing: %w", err)
+			}
+			if info.Size() != f.Bytes {
+				return nil, fmt.Errorf("%s has %d bytes, not %d", name, info.Size(), f.Bytes)
+			}
+			if _, linked := s.reuse[key{t.ID, f.Partition}]; !linked {
+				fresh = append(fresh, name)
+			}
+		}
+	}
+	return fresh, nil
+}
+
+// views returns the text of views.sql for a snapshot in dir.
+func (s *stage) views(dir string) string {
+	zone := s.run.ReportTimezone
+	if zone == "" {
+		zone = "UTC"
+	}
+	return schemas.DuckDBViews(func(t *schemas.Table) (out []string) {
+		for _, p := range s.parts {
+			if p.Table == t.ID {
+				out = append(out, filepath.Join(dir, filepath.FromSlash(filePath(p.Table, p.Month))))
+			}
+		}
+		return out
+	}, zone)
+}
+
+// ready is a snapshot that only has to be shown.
+type ready struct{ s *stage }
+
+// Abort removes the staging folder.
+func (r *ready) Abort(context.Context) error { return r.s.discard() }
+
+// Commit moves the folder into place, flips the link, and removes snapshots
+// beyond those to keep.
+func (r *ready) Commit(ctx context.Context) (load.State, error) {
+	if err := context.Cause(ctx); err != nil {
+		return load.Failed, errors.Join(err, r.s.discard())
+	}
+	ctx = context.WithoutCancel(ctx)
+	d := r.s.d
+	guard, err := lock(ctx, filepath.Join(d.root, snapshots))
+	if err != nil {
+		return load.Failed, errors.Join(err, r.s.discard())
+	}
+	state, err := r.commit()
+	if state == load.Failed {
+		err = errors.Join(err, r.s.discard())
+	}
+	return state, errors.Join(err, guard.Close())
+}
+
+// commit does the work of Commit under the lock.
+func (r *ready) commit() (load.State, error) {
+	if err := r.notOvertaken(); err != nil {
+		return load.Failed, err
+	}
+	if r.s.unchanged {
+		return load.Unchanged, nil
+	}
+	if err := r.show(); err != nil {
+		return load.Failed, err
+	}
+	r.s.dir = ""
+	err := r.s.held.Close()
+	r.s.held = nil
+	if err := errors.Join(err, r.s.d.disk.sync(r.s.d.root)); err != nil {
+		return load.Published, fmt.Errorf("published, but it may not outlive a power failure: %w", err)
+	}
+	if err := r.s.d.prune(r.s.run.Run); err != nil {
+		return load.Published, fmt.Errorf("published, but old snapshots could not be removed: %w", err)
+	}
+	return load.Published, nil
+}
+
+// notOvertaken checks that readers see what they saw at Begin.
+func (r *ready) notOvertaken() error {
+	now, err := readPublished(r.s.d.root)
+	if err != nil {
+		return err
+	}
+	if before := r.s.before; (now == nil) != (before == nil) || (now != nil && now.run != before.run) {
+		return load.ErrOvertaken
+	}
+	return nil
+}
+
+// show renames the folder and flips the link. If it fails, readers see what they saw.
+func (r *ready) show() error {
+	d, run := r.s.d, r.s.run.Run
+	if err := d.removeUnpublished(r.s.before); err != nil {
+		return fmt.Errorf("remove a snapshot that was never published: %w", err)
+	}
+	final := d.snapshot(run)
+	if err := d.disk.rename(r.s.dir, final); err != nil {
+		return fmt.Errorf("move the snapshot into place: %w", err)
+	}
+	r.s.dir = final // from here on this is what has to go if it fails
+	if err := d.disk.sync(filepath.Dir(final)); err != nil {
+		return fmt.Errorf("sync the snapshots: %w", err)
+	}
+	return d.flipTo(run)
+}
+
+// flipTo makes the link point to the run.
+func (d *Destination) flipTo(run string) error {
+	link := filepath.Join(d.root, "."+current+"-"+run)
+	if err := d.disk.flip(filepath.Join(snapshots, run), link); err != nil {
+		return fmt.Errorf("make the link: %w", err)
+	}
+	if err := d.disk.rename(link, filepath.Join(d.root, current)); err != nil {
+		return errors.Join(fmt.Errorf("flip the link: %w", err), d.disk.remove(link))
+	}
+	return nil
+}
+
+// removeUnpublished removes snapshots newer than the published one: their run
+// died after it had renamed them, and they would displace one that readers use.
+func (d *Destination) removeUnpublished(before *published) error {
+	if before == nil {
+		return nil
+	}
+	runs, err := d.runs()
+	if err != nil {
+		return err
+	}
+	for _, run := range runs {
+		if run > before.run {
+			if err := d.disk.remove(d.snapshot(run)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// prune removes all snapshots but the published one and the newest of the others.
+func (d *Destination) prune(published string) error {
+	runs, err := d.runs()
+	if err != nil {
+		return err
+	}
+	runs = slices.DeleteFunc(runs, func(run string) bool { return run == published })
+	for _, run := range runs[:max(0, len(runs)-(d.keep-1))] {
+		if err := d.disk.remove(d.snapshot(run)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// runs lists the snapshots, oldest first. Whatever else lies there is not ours.
+func (d *Destination) runs() (out []string, err error) {
+	entries, err := os.ReadDir(filepath.Join(d.root, snapshots)) // sorted
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	for _, e := range entries {
+		if e.IsDir() && load.ValidRun(e.Name()) {
+			out = append(out, e.Name())
+		}
+	}
+	return out, nil
+}

@@ -1,0 +1,130 @@
+package parquet
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"roistat-etl/load"
+	"roistat-etl/schemas"
+)
+
+// ErrNothing says that nothing was ever published at a path.
+var ErrNothing = errors.New("nothing is published")
+
+// Result is what an audit found out about one partition, or about a file that
+// should not be there: then Partition and the numbers are empty.
+type Result struct {
+	Table     string // "" for a file outside the tables
+	Partition string
+	Rows      int64       // in the file; 0 if it can't be read
+	Expected  int64       // in the manifest
+	Digest    load.Digest // of the manifest; that of the file, if OK
+	OK        bool
+	Detail    string // what is wrong, or what was compared
+}
+
+// Verify audits the snapshot that is published at path, which it resolves once,
+// with the reader that did not write it: every file of the manifest is there and
+// has its size, SHA-256, rows and digest, and nothing else is there. each gets
+// the results in the order of the tables, foreign files last; its error ends the
+// audit. Verify itself fails if nothing is published or the manifest can't be
+// read or contradicts itself.
+func Verify(ctx context.Context, path string, each func(Result) error) error {
+	root, err := filepath.Abs(path)
+	if err != nil {
+		return fmt.Errorf("find %s: %w", path, err)
+	}
+	p, err := readPublished(root)
+	if err != nil {
+		return err
+	}
+	if p == nil {
+		return fmt.Errorf("%s: %w", path, ErrNothing)
+	}
+	known := map[string]bool{manifestName: true, viewsName: true}
+	for _, t := range schemas.Tables() {
+		for _, f := range p.manifest.Tables[t.Name].Files {
+			known[f.Path] = true
+			r, err := verifyFile(ctx, p.dir, t, f)
+			if err != nil {
+				return err
+			}
+			if err := each(r); err != nil {
+				return err
+			}
+		}
+	}
+	return verifyOthers(p.dir, known, each)
+}
+
+// verifyFile audits one file. It fails only if it was stopped.
+func verifyFile(ctx context.Context, dir string, t *schemas.Table, f load.ManifestFile) (Result, error) {
+	r := Result{Table: t.Name, Partition: f.Partition, Expected: f.Rows, Digest: f.Digest}
+	rows, err := auditFile(ctx, filepath.Join(dir, filepath.FromSlash(f.Path)), t, f)
+	if stop := context.Cause(ctx); stop != nil {
+		return r, stop
+	}
+	r.Rows, r.OK, r.Detail = rows, err == nil, "size, sha256, rows and digest as in the manifest"
+	if err != nil {
+		r.Detail = err.Error()
+	}
+	return r, nil
+}
+
+// auditFile compares a file with its entry and returns its rows.
+func auditFile(ctx context.Context, name string, t *schemas.Table, f load.ManifestFile) (rows int64, err error) {
+	file, err := os.Open(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, errors.New("the file is missing")
+	}
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	hash := sha256.New()
+	size, err := io.Copy(hash, &cancelled{ctx.Err, file})
+	if err != nil {
+		return 0, fmt.Errorf("read the file: %w", err)
+	}
+	if got := hex.EncodeToString(hash.Sum(nil)); size == f.Bytes && got != f.SHA256 {
+		return 0, fmt.Errorf("the file has the sha256 %s, the manifest says %s", got, f.SHA256)
+	}
+	return compare(ctx, file, size, t, f)
+}
+
+// verifyOthers reports what the manifest doesn't name, and views that are missing.
+func verifyOthers(dir string, known map[string]bool, each func(Result) error) error {
+	if _, err := os.Lstat(filepath.Join(dir, viewsName)); err != nil {
+		if err := each(Result{Detail: viewsName + " is missing"}); err != nil {
+			return err
+		}
+	}
+	return filepath.WalkDir(dir, func(name string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
+		}
+		rel, err := filepath.Rel(dir, name)
+		if err != nil {
+			return err
+		}
+		rel = filepath.ToSlash(rel)
+		if known[rel] {
+			return nil
+		}
+		r := Result{Detail: "the manifest doesn't name the file " + rel}
+		if table, _, ok := strings.Cut(rel, "/"); ok {
+			if _, ok := schemas.ByName(table); ok {
+				r.Table = table
+			}
+		}
+		return each(r)
+	})
+}

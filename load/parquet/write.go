@@ -1,0 +1,128 @@
+package parquet
+
+import (
+	"bufio"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"hash"
+	"io"
+
+	"github.com/apache/arrow/go/v17/parquet"
+	"github.com/apache/arrow/go/v17/parquet/compress"
+	"github.com/apache/arrow/go/v17/parquet/pqarrow"
+
+	"roistat-etl/load"
+	"roistat-etl/schemas"
+)
+
+const (
+	maxGroupRows = 64 << 10
+	dataPage     = 128 << 10 // decoded pages of all columns are in memory at once when a file is read back
+	writeBuffer  = 64 << 10
+)
+
+// properties says how a table's files are written.
+func properties(t *schemas.Table, codec compress.Compression) *parquet.WriterProperties {
+	opts := []parquet.WriterProperty{
+		parquet.WithRootRepetition(parquet.Repetitions.Required), // or xitongsys reads each row as a list
+		parquet.WithDataPageVersion(parquet.DataPageV1),
+		parquet.WithStoreDecimalAsInteger(true),
+		parquet.WithMaxRowGroupLength(maxGroupRows),
+		parquet.WithDataPageSize(dataPage),
+		parquet.WithStats(true),
+		parquet.WithDictionaryDefault(false),
+		parquet.WithCompression(codec),
+		parquet.WithCreatedBy(createdBy),
+	}
+	if codec == compress.Codecs.Zstd {
+		opts = append(opts, parquet.WithCompressionLevel(zstdLevel))
+	}
+	for _, c := range t.Columns {
+		if c.Kind == schemas.Enum {
+			opts = append(opts, parquet.WithDictionaryFor(c.Name, true))
+		}
+	}
+	return parquet.NewWriterProperties(opts...)
+}
+
+// sink counts and hashes what is written, and remembers the first error, since
+// pqarrow loses some.
+type sink struct {
+	to    io.Writer
+	hash  hash.Hash
+	bytes int64
+	err   error
+}
+
+// Write implements io.Writer.
+func (s *sink) Write(b []byte) (int, error) {
+	if s.err != nil {
+		return 0, s.err
+	}
+	n, err := s.to.Write(b)
+	s.hash.Write(b[:n])
+	s.bytes += int64(n)
+	s.err = err
+	return n, err
+}
+
+// written describes a file after it was written.
+type written struct {
+	rows, bytes int64
+	sha256      string
+}
+
+// encode writes the rows as a Parquet file to w.
+func encode(ctx context.Context, w io.Writer, t *schemas.Table, codec compress.Compression, rows load.Rows) (written, error) {
+	out := &sink{to: w, hash: sha256.New()}
+	buffer := bufio.NewWriterSize(out, writeBuffer)
+	n, err := encodeRows(ctx, buffer, t, codec, rows)
+	if err == nil {
+		err = buffer.Flush()
+	}
+	if out.err != nil {
+		err = out.err
+	}
+	return written{n, out.bytes, hex.EncodeToString(out.hash.Sum(nil))}, err
+}
+
+// encodeRows writes one row group for each record batch, and counts the rows.
+func encodeRows(ctx context.Context, w io.Writer, t *schemas.Table, codec compress.Compression, rows load.Rows) (n int64, err error) {
+	defer recovered("pqarrow", &err)
+	out, err := pqarrow.NewFileWriter(t.Arrow(), w, properties(t, codec), pqarrow.DefaultWriterProps())
+	if err != nil {
+		return 0, err
+	}
+	n, err = writeBatches(ctx, out, rows)
+	if closing := out.Close(); err == nil {
+		err = closing
+	}
+	return n, err
+}
+
+func writeBatches(ctx context.Context, out *pqarrow.FileWriter, rows load.Rows) (n int64, err error) {
+	for rec, err := range rows {
+		if err != nil {
+			return n, err
+		}
+		n += rec.NumRows()
+		err = context.Cause(ctx)
+		if err == nil && rec.NumRows() > 0 {
+			err = out.Write(rec)
+		}
+		rec.Release()
+		if err != nil {
+			return n, err
+		}
+	}
+	return n, nil
+}
+
+// recovered turns a panic of a library into an error.
+func recovered(library string, err *error) {
+	if p := recover(); p != nil {
+		*err = fmt.Errorf("%s failed: %v", library, p)
+	}
+}
