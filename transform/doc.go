@@ -1,0 +1,34 @@
+// Package transform turns what the API said into rows: JSON as received in,
+// Arrow record batches out, one a table, with nothing but its input to decide
+// what they hold. The same mirror gives the same rows, however the clients are
+// cut into blocks and whoever projects them.
+//
+// # How a feed is read
+//
+// Each byte is looked at once. [roistat-etl/transform/jsontext] passes over an
+// item and says where the values of its members stand; a vocabulary numbers the
+// keys, whatever their order. At the end of the item its type names the decoder,
+// which knows the members it reads and the columns they go to; both come from
+// the declarations in schemas. All others are set aside for extra. Then, a table
+// at a time, the client's rows get their event_id, are put in order of
+// (occurred_at, event_id), and only now are their values read and written to the
+// columns.
+//
+// # What cannot be used
+//
+// A field that cannot be used is null, stands in extra as received, and has one
+// reject with its name. An item that cannot be used is one reject without a
+// field. So the items of the feeds are the event rows and the rejects of source
+// feed without a field; [Batches] carries the counts to check it.
+//
+// The order of a feed says nothing: any permutation gives the same rows. What
+// decides between equal items is their canonical JSON, then their bytes.
+//
+// # Memory
+//
+// A [Projector] keeps what the largest block of clients needed: about twice the
+// bytes of the block's JSON, and 500 bytes an item of its largest feed. Rejects
+// add at most [schemas.MaxRaw] bytes a field at fault. Buffers of text above
+// 4 MiB are given back after the block. A batch is a copy of exact size and
+// belongs to the caller.
+package transform
