@@ -1,0 +1,122 @@
+package sim
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"math"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/klauspost/compress/gzip"
+)
+
+// delivery says how an answer reaches the client.
+type delivery uint8
+
+const (
+	whole     delivery = iota
+	truncated          // the length promised, half of it sent
+	reset              // the connection is reset, nothing sent
+)
+
+const (
+	levelInfo = slog.LevelInfo
+	jsonType  = "application/json; charset=utf-8"
+)
+
+func success(body []byte) *answer {
+	return &answer{status: http.StatusOK, kind: jsonType, body: body, outcome: "success"}
+}
+
+// refusalAnswer is the error document, under its own status if asked for.
+func refusalAnswer(r *refusal, useCode bool) *answer {
+	doc := struct {
+		Error       string         `json:"error"`
+		Description string         `json:"description"`
+		Details     map[string]any `json:"details,omitempty"`
+		Status      string         `json:"status"`
+	}{r.code, r.text, r.details, "error"}
+	body, err := json.Marshal(doc)
+	if err != nil {
+		body = fmt.Appendf(nil, `{"status":"error","error":%q}`, r.code)
+	}
+	a := &answer{status: http.StatusOK, kind: jsonType, body: body, outcome: r.code, wait: r.retryAfter}
+	if status, ok := statusOf(r.code); ok && useCode {
+		a.status = status
+	}
+	return a
+}
+
+// deliver writes the answer, compressed if the client takes it.
+func (s *Server) deliver(c *call, a *answer) {
+	if a.delivery == reset {
+		hangUp(c.w)
+	}
+	h := c.w.Header()
+	h.Set("Content-Type", a.kind)
+	if a.wait > 0 {
+		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(a.wait.Seconds()))))
+	}
+	body := a.body
+	if !s.opt.NoGzip && strings.Contains(c.r.Header.Get("Accept-Encoding"), "gzip") {
+		h.Set("Content-Encoding", "gzip")
+		if body = a.gz; body == nil {
+			body = compressed(a.body)
+		}
+	}
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	c.w.WriteHeader(a.status)
+	if a.delivery == truncated {
+		body = body[:len(body)/2]
+	}
+	_, err := c.w.Write(body)
+	s.stats.bytes.Add(int64(len(body)))
+	if err != nil || a.delivery == truncated {
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// hangUp resets the connection as a crashed peer would; it doesn't return.
+func hangUp(w http.ResponseWriter) {
+	conn, _, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		_ = tcp.SetLinger(0) // without it the close would be an orderly one
+	}
+	_ = conn.Close()
+	panic(http.ErrAbortHandler)
+}
+
+// compressed packs a body at the fastest level. Writing to memory can't fail.
+func compressed(body []byte) []byte {
+	var buf bytes.Buffer
+	buf.Grow(len(body)/4 + 64)
+	z, err := gzip.NewWriterLevel(&buf, gzip.BestSpeed)
+	if err != nil {
+		panic(err) // the level is a constant
+	}
+	_, _ = z.Write(body)
+	_ = z.Close()
+	return buf.Bytes()
+}
+
+func accessAttrs(c *call, a *answer, began time.Time) []slog.Attr {
+	attrs := []slog.Attr{
+		slog.String("method", c.method.name),
+		slog.Int("status", a.status),
+		slog.String("outcome", a.outcome),
+		slog.Int("bytes", len(a.body)),
+		slog.Duration("took", time.Since(began)),
+	}
+	if c.client != 0 {
+		attrs = append(attrs, slog.Int64("client", c.client))
+	}
+	return attrs
+}

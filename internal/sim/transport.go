@@ -1,0 +1,84 @@
+package sim
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net/http"
+	"strconv"
+	"syscall"
+)
+
+// Transport runs the handler in the caller's goroutine, without a network, so
+// that a client under testing/synctest waits only for virtual time. A torn
+// answer ends in io.ErrUnexpectedEOF, a reset connection in ECONNRESET, as over
+// a port. It is safe for concurrent use.
+func Transport(h http.Handler) http.RoundTripper { return inProcess{h} }
+
+type inProcess struct{ handler http.Handler }
+
+// RoundTrip answers the request.
+func (t inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Body == nil {
+		r = r.Clone(r.Context())
+		r.Body = http.NoBody
+	}
+	defer r.Body.Close()
+	rec := &recorder{header: http.Header{}, status: http.StatusOK}
+	torn := t.run(rec, r)
+	if err := r.Context().Err(); err != nil {
+		return nil, err
+	}
+	if torn && rec.body.Len() == 0 {
+		return nil, syscall.ECONNRESET
+	}
+	return rec.response(r, torn), nil
+}
+
+// recorder keeps what a handler answers.
+type recorder struct {
+	header http.Header
+	status int
+	body   bytes.Buffer
+}
+
+func (r *recorder) Header() http.Header         { return r.header }
+func (r *recorder) WriteHeader(status int)      { r.status = status }
+func (r *recorder) Write(p []byte) (int, error) { return r.body.Write(p) }
+
+// response is the answer as a client of net/http would get it.
+func (r *recorder) response(req *http.Request, torn bool) *http.Response {
+	length, err := strconv.ParseInt(r.header.Get("Content-Length"), 10, 64)
+	if err != nil {
+		length = -1
+	}
+	body := io.Reader(&r.body)
+	if torn {
+		body = io.MultiReader(body, tornReader{})
+	}
+	return &http.Response{
+		Status: strconv.Itoa(r.status) + " " + http.StatusText(r.status), StatusCode: r.status,
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Header: r.header, Body: io.NopCloser(body), ContentLength: length, Request: req,
+	}
+}
+
+// run reports whether the handler hung up.
+func (t inProcess) run(w http.ResponseWriter, r *http.Request) (torn bool) {
+	defer func() {
+		v := recover()
+		if err, ok := v.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+			torn = true
+			return
+		}
+		if v != nil {
+			panic(v)
+		}
+	}()
+	t.handler.ServeHTTP(w, r)
+	return false
+}
+
+type tornReader struct{}
+
+func (tornReader) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
