@@ -16,14 +16,17 @@ import (
 	"roistat-etl/internal/sim/world"
 )
 
-func main() {
+func main() { os.Exit(run()) }
+
+// run returns the exit code: 0 done or told to stop, 1 failed.
+func run() int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	if err := newRoot().ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "roistat-sim:", err)
-		stop()
-		os.Exit(1)
+		return 1
 	}
+	return 0
 }
 
 // newRoot is the command tree; without a subcommand it serves.

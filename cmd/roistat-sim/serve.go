@@ -98,8 +98,11 @@ func (s *serving) run(ctx context.Context, out, log io.Writer) error {
 	if err := writeFile(s.addrFile, ln.Addr().String()+"\n"); err != nil {
 		return errors.Join(err, ln.Close())
 	}
-	fmt.Fprintf(out, "roistat-sim listens on http://%s/api/v1, project %s, key %s\n",
+	_, err = fmt.Fprintf(out, "roistat-sim listens on http://%s/api/v1, project %s, key %s\n",
 		ln.Addr(), strings.Join(s.opt.Projects, ","), hint(s.opt.Key))
+	if err != nil {
+		return errors.Join(fmt.Errorf("say where: %w", err), ln.Close())
+	}
 	return serve(ctx, ln, server)
 }
 

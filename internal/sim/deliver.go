@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/klauspost/compress/gzip"
@@ -66,7 +67,7 @@ func (s *Server) deliver(c *call, a *answer) {
 	if !s.opt.NoGzip && strings.Contains(c.r.Header.Get("Accept-Encoding"), "gzip") {
 		h.Set("Content-Encoding", "gzip")
 		if body = a.gz; body == nil {
-			body = compressed(a.body)
+			body = s.packer.pack(a.body)
 		}
 	}
 	h.Set("Content-Length", strconv.Itoa(len(body)))
@@ -94,14 +95,20 @@ func hangUp(w http.ResponseWriter) {
 	panic(http.ErrAbortHandler)
 }
 
-// compressed packs a body at the fastest level. Writing to memory can't fail.
-func compressed(body []byte) []byte {
+// packer compresses bodies at the fastest level, with writers it keeps. Its
+// zero value is ready.
+type packer struct{ pool sync.Pool }
+
+// pack returns the body compressed. Writing to memory can't fail.
+func (p *packer) pack(body []byte) []byte {
 	var buf bytes.Buffer
 	buf.Grow(len(body)/4 + 64)
-	z, err := gzip.NewWriterLevel(&buf, gzip.BestSpeed)
-	if err != nil {
-		panic(err) // the level is a constant
+	z, ok := p.pool.Get().(*gzip.Writer)
+	if !ok {
+		z, _ = gzip.NewWriterLevel(nil, gzip.BestSpeed) // fails only for an unknown level
 	}
+	defer p.pool.Put(z)
+	z.Reset(&buf)
 	_, _ = z.Write(body)
 	_ = z.Close()
 	return buf.Bytes()

@@ -47,8 +47,8 @@ type rendered struct {
 
 // cache keeps what was rendered of each client; a night renews whom it touched.
 type cache struct {
-	gzip bool
-	by   sync.Map // client id to *rendered
+	packer *packer  // nil: nothing is compressed
+	by     sync.Map // client id to *rendered
 }
 
 func (c *cache) get(state *world.State, id int64) *rendered {
@@ -60,8 +60,8 @@ func (c *cache) get(state *world.State, id int64) *rendered {
 	}
 	r := render(state, id)
 	r.version = version
-	if c.gzip {
-		r.gz = compressed(r.feed)
+	if c.packer != nil {
+		r.gz = c.packer.pack(r.feed)
 	}
 	c.by.Store(id, r)
 	return r

@@ -24,6 +24,7 @@ type Server struct {
 	found   matches
 	stats   stats
 	imports imports
+	packer  packer
 }
 
 // apiRoot is the path below which the API's methods are.
@@ -58,7 +59,10 @@ func New(o Options) (*Server, error) {
 	}
 	s.state.Store(w.State())
 	if o.Cache {
-		s.cache = &cache{gzip: !o.NoGzip}
+		s.cache = &cache{}
+		if !o.NoGzip {
+			s.cache.packer = &s.packer
+		}
 	}
 	s.control = s.controls()
 	return s, s.SetFaults(o.Faults)

@@ -23,7 +23,7 @@ func (t inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
 		r = r.Clone(r.Context())
 		r.Body = http.NoBody
 	}
-	defer r.Body.Close()
+	defer func() { _ = r.Body.Close() }() // a request's body has nothing to lose
 	rec := &recorder{header: http.Header{}, status: http.StatusOK}
 	torn := t.run(rec, r)
 	if err := r.Context().Err(); err != nil {
@@ -42,8 +42,13 @@ type recorder struct {
 	body   bytes.Buffer
 }
 
-func (r *recorder) Header() http.Header         { return r.header }
-func (r *recorder) WriteHeader(status int)      { r.status = status }
+// Header is the header to be sent.
+func (r *recorder) Header() http.Header { return r.header }
+
+// WriteHeader keeps the status.
+func (r *recorder) WriteHeader(status int) { r.status = status }
+
+// Write keeps a part of the body.
 func (r *recorder) Write(p []byte) (int, error) { return r.body.Write(p) }
 
 // response is the answer as a client of net/http would get it.

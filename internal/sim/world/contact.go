@@ -63,7 +63,7 @@ func (w *World) Contact(campaign, n int) Contact {
 	switch {
 	case r.quirk(0.01):
 		c.Metrics = append(c.Metrics, Field{"forwarded", Cell{Kind: Int, Num: 1}})
-	case r.quirk(0.01):
+	case r.quirk(0.011):
 		c.Form, c.Metrics = Empty, nil
 	}
 	return c

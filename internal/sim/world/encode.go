@@ -7,39 +7,39 @@ import (
 )
 
 // style says how JSON is written: as the API does, or canonically.
-type style struct {
-	escaped bool // \u0441 and \/ as json_encode writes them by default
-	sorted  bool // keys sorted by bytes: canonical
-}
+type style uint8
 
-var (
-	asIs      = style{}
-	canonical = style{sorted: true}
+const (
+	asIs      style = 0
+	escaped   style = 1 // \u0441 and \/ as json_encode writes them by default
+	canonical style = 2 // keys sorted by bytes
 )
 
-// AppendItem appends the item as the API would write it, with letters escaped
-// if escaped is set.
-func AppendItem(dst []byte, it *Item, escaped bool) []byte {
+func (s style) item(dst []byte, it *Item) []byte {
 	if it.Raw != "" {
 		return append(dst, it.Raw...)
 	}
-	return style{escaped: escaped}.object(dst, it.Fields)
+	return s.object(dst, it.Fields)
 }
 
 // AppendFeed appends the whole answer of the feed method.
 func AppendFeed(dst []byte, f *Feed) []byte {
+	s := asIs
+	if f.Escaped {
+		s = escaped
+	}
 	dst = append(dst, `{"feed":[`...)
 	for i := range f.Items {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		dst = AppendItem(dst, &f.Items[i], f.Escaped)
+		dst = s.item(dst, &f.Items[i])
 	}
 	return append(dst, `],"status":"success"}`...)
 }
 
 func (s style) object(dst []byte, fields []Field) []byte {
-	if s.sorted {
+	if s == canonical {
 		fields = append([]Field(nil), fields...)
 		sort.SliceStable(fields, func(i, j int) bool { return fields[i].Key < fields[j].Key })
 	}
@@ -127,9 +127,9 @@ func (s style) text(dst []byte, v string) []byte {
 func (s style) special(v string, i int) int {
 	c := v[i]
 	switch {
-	case c < 0x20 || c == '"' || c == '\\' || (c == '/' && s.escaped):
+	case c < 0x20 || c == '"' || c == '\\' || (c == '/' && s == escaped):
 		return 1
-	case c >= utf8.RuneSelf && s.escaped:
+	case c >= utf8.RuneSelf && s == escaped:
 		_, n := utf8.DecodeRuneInString(v[i:])
 		return n
 	}

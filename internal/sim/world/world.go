@@ -30,7 +30,7 @@ type World struct {
 
 // endOfHistory is where every world's history ends and its nights begin; it is
 // fixed so that a seed means the same bytes on any day.
-var endOfHistory = time.Date(2026, 7, 1, 0, 0, 0, 0, time.UTC)
+func endOfHistory() time.Time { return time.Date(2026, 7, 1, 0, 0, 0, 0, time.UTC) }
 
 // The bounds of a world: ids stay well inside what a JSON number can hold.
 const (
@@ -46,8 +46,8 @@ func New(cfg Config) (*World, error) {
 	if cfg.Months < 1 || cfg.Months > maxMonths {
 		return nil, fmt.Errorf("months %d: must be 1 to %d", cfg.Months, maxMonths)
 	}
-	w := &World{cfg: cfg, end: endOfHistory.UnixMilli()}
-	w.start = endOfHistory.AddDate(0, -cfg.Months, 0).UnixMilli()
+	w := &World{cfg: cfg, end: endOfHistory().UnixMilli()}
+	w.start = endOfHistory().AddDate(0, -cfg.Months, 0).UnixMilli()
 	for c := range w.contacts {
 		w.contacts[c] = rememberContacts(w, c+1)
 	}
