@@ -108,7 +108,7 @@ func (n *Snapshot) records(ctx context.Context, mem memory.Allocator, p Partitio
 	}
 	d := row.NewDecoder(mem, schemas.Get(p.Table))
 	defer d.Release()
-	in := &rowReader{in: bufio.NewReaderSize(&chunkReader{file: n.file, chunks: part.chunks}, readBuffer)}
+	in := &rowReader{in: bufio.NewReaderSize(&chunkReader{file: n.file, chunks: part.chunks, pages: part.pages}, readBuffer)}
 	for left := part.sum.Rows; left > 0; {
 		if err := context.Cause(ctx); err != nil {
 			return err
@@ -208,17 +208,18 @@ func noEOF(err error) error {
 	return err
 }
 
-// chunkReader reads pieces of the file one after the other.
+// chunkReader reads pieces of the file, then pages, one after the other.
 type chunkReader struct {
 	file   *os.File
 	chunks []chunk
-	done   int64 // bytes read of the first chunk
+	pages  [][]byte
+	done   int64 // bytes read of the first of them
 }
 
 // Read implements io.Reader.
 func (r *chunkReader) Read(b []byte) (int, error) {
 	if len(r.chunks) == 0 {
-		return 0, io.EOF
+		return r.readPage(b)
 	}
 	c := r.chunks[0]
 	b = b[:min(int64(len(b)), c.size-r.done)]
@@ -230,4 +231,15 @@ func (r *chunkReader) Read(b []byte) (int, error) {
 		return n, nil
 	}
 	return n, noEOF(err)
+}
+
+func (r *chunkReader) readPage(b []byte) (int, error) {
+	if len(r.pages) == 0 {
+		return 0, io.EOF
+	}
+	n := copy(b, r.pages[0][r.done:])
+	if r.done += int64(n); r.done == int64(len(r.pages[0])) {
+		r.pages, r.done = r.pages[1:], 0
+	}
+	return n, nil
 }

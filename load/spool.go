@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"sync"
 
@@ -24,7 +23,10 @@ const (
 	frame = 4 // bytes before each row in the file: its length
 )
 
-var errClosed = errors.New("the spool is closed")
+var (
+	errClosed = errors.New("the spool is closed")
+	errSealed = errors.New("the spool is sealed")
+)
 
 // Spool takes the rows of all tables, splits them into partitions, and keeps
 // them in one temporary file that has no name, so that nothing stays behind
@@ -248,28 +250,24 @@ func (s *Spool) flush(p *part) error {
 	return nil
 }
 
-// Seal ends the appending and gives the rows as a snapshot, which reads from the
-// spool until the spool is closed.
+// Seal ends the appending and gives the rows as a snapshot. What is still
+// buffered stays in memory, so that few rows never meet the disk; the rest is
+// read from the spool's file. So the spool must not be closed before the last
+// row was read.
 func (s *Spool) Seal() (*Snapshot, error) {
 	if s.failed != nil {
 		return nil, s.failed
 	}
-	s.failed = errors.New("the spool is sealed")
-	for _, p := range s.parts {
-		if err := s.flush(p); err != nil {
-			return nil, fmt.Errorf("spill rows: %w", err)
-		}
-		s.free, p.pages = nil, nil
-	}
+	s.failed, s.free = errSealed, nil
 	if err := s.out.Flush(); err != nil {
 		return nil, fmt.Errorf("spill rows: %w", err)
 	}
 	return &Snapshot{file: s.file, parts: s.parts}, nil
 }
 
-// Close gives up the file and its space. The snapshot can't be read any more.
+// Close gives up the file and its space.
 func (s *Spool) Close() error {
-	s.failed, s.free, s.out = errClosed, nil, bufio.NewWriterSize(io.Discard, 16)
+	s.failed, s.free, s.parts = errClosed, nil, nil
 	if err := s.file.Close(); err != nil {
 		return fmt.Errorf("close the spool: %w", err)
 	}

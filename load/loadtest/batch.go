@@ -96,3 +96,43 @@ func instant(rng *rand.Rand) int64 {
 }
 
 func pick[T any](rng *rand.Rand, from ...T) T { return from[rng.IntN(len(from))] }
+
+// Plain makes a record batch as it comes from an ordinary project: short texts,
+// few different enums, times of one month in ascending order. The caller releases it.
+func Plain(mem memory.Allocator, t *schemas.Table, rng *rand.Rand, rows int) arrow.Record {
+	b := array.NewRecordBuilder(mem, t.Arrow())
+	defer b.Release()
+	start := time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC).UnixMilli()
+	for n := range rows {
+		for i, c := range t.Columns {
+			if c.Nullable && (c.Name == "extra" || rng.IntN(10) == 0) {
+				b.Field(i).AppendNull()
+				continue
+			}
+			plain(b.Field(i), c, rng, start+int64(n)*1000)
+		}
+	}
+	return b.NewRecord()
+}
+
+func plain(b array.Builder, c schemas.Column, rng *rand.Rand, at int64) {
+	switch b := b.(type) {
+	case *array.StringBuilder:
+		switch {
+		case c.Name == "event_id":
+			b.Append(fmt.Sprintf("%08x%016x", rng.Uint32(), rng.Uint64()))
+		case c.Kind == schemas.Enum:
+			b.Append(fmt.Sprintf("%s %d", c.Name, rng.IntN(12)))
+		default:
+			b.Append(fmt.Sprint(rng.IntN(1e7)))
+		}
+	case *array.TimestampBuilder:
+		b.Append(arrow.Timestamp(at))
+	case *array.MapBuilder:
+		b.Append(true)
+		b.KeyBuilder().(*array.StringBuilder).Append("Город")
+		b.ItemBuilder().(*array.StringBuilder).Append("Москва")
+	default:
+		fill(b, c, rng)
+	}
+}

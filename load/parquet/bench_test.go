@@ -1,0 +1,80 @@
+package parquet
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/apache/arrow/go/v17/arrow"
+	"github.com/apache/arrow/go/v17/arrow/memory"
+
+	"roistat-etl/load"
+	"roistat-etl/load/loadtest"
+	"roistat-etl/schemas"
+)
+
+// benchRows is about a month of visits in a world of 40,000 clients.
+const benchRows = 8192
+
+func benchBatch(b *testing.B) (arrow.Record, load.Rows) {
+	rec := loadtest.Plain(memory.NewGoAllocator(), schemas.Get(schemas.Visits), seeded(1), benchRows)
+	b.Cleanup(rec.Release)
+	return rec, func(yield func(arrow.Record, error) bool) {
+		rec.Retain()
+		yield(rec, nil)
+	}
+}
+
+// perRow reports the time a row took.
+func perRow(b *testing.B) {
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/benchRows, "ns/row")
+}
+
+func BenchmarkWrite(b *testing.B) {
+	_, rows := benchBatch(b)
+	d, err := New(Options{Path: b.TempDir()})
+	if err != nil {
+		b.Fatal(err)
+	}
+	name := filepath.Join(d.root, "bench.parquet")
+	b.ReportAllocs()
+	for b.Loop() {
+		f, err := os.Create(name)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if _, err := encode(context.Background(), f, schemas.Get(schemas.Visits), d.codec, rows); err != nil {
+			b.Fatal(err)
+		}
+		if err := f.Close(); err != nil {
+			b.Fatal(err)
+		}
+	}
+	perRow(b)
+}
+
+func BenchmarkReadBack(b *testing.B) {
+	_, rows := benchBatch(b)
+	d, err := New(Options{Path: b.TempDir()})
+	if err != nil {
+		b.Fatal(err)
+	}
+	name := filepath.Join(d.root, "bench.parquet")
+	f, err := os.Create(name)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer f.Close()
+	w, err := encode(context.Background(), f, schemas.Get(schemas.Visits), d.codec, rows)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := readBack(context.Background(), f, w.bytes, schemas.Get(schemas.Visits)); err != nil {
+			b.Fatal(err)
+		}
+	}
+	perRow(b)
+}
