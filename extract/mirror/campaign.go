@@ -1,0 +1,106 @@
+package mirror
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/go-faster/jx"
+	"github.com/klauspost/compress/zstd"
+
+	"roistat-etl/schemas"
+)
+
+// SetCampaign replaces a campaign's rows, all at once.
+func (m *Mirror) SetCampaign(ctx context.Context, c schemas.Campaign, at time.Time) error {
+	enc, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1))
+	if err != nil {
+		return err
+	}
+	size := 2
+	for _, row := range c.Rows {
+		size += len(row) + 1
+	}
+	text := append(make([]byte, 0, size), '[')
+	for i, row := range c.Rows {
+		if i > 0 {
+			text = append(text, ',')
+		}
+		text = append(text, row...)
+	}
+	body := enc.EncodeAll(append(text, ']'), nil)
+	return errors.Join(enc.Close(), m.w.do(ctx, "keep a campaign", func(t *tx) error {
+		return t.exec(`INSERT OR REPLACE INTO campaigns (id, fetched_at, rows, body) VALUES (?, ?, ?, ?)`, c.ID, at.UnixMilli(), len(c.Rows), body)
+	}))
+}
+
+// KeepCampaigns deletes the campaigns that are not among ids.
+func (m *Mirror) KeepCampaigns(ctx context.Context, ids map[int64]bool) error {
+	have, err := m.campaignIDs(ctx)
+	if err != nil {
+		return err
+	}
+	return m.w.do(ctx, "drop campaigns", func(t *tx) error {
+		for _, id := range have {
+			if ids[id] {
+				continue
+			}
+			if err := t.exec(`DELETE FROM campaigns WHERE id = ?`, id); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func (r *Reader) campaignIDs(ctx context.Context) (ids []int64, err error) {
+	rows, err := r.db.QueryContext(ctx, `SELECT id FROM campaigns ORDER BY id`)
+	if err != nil {
+		return nil, wrap(r.path, "read the campaigns", err)
+	}
+	defer rows.Close() //nolint:errcheck // Err says what went wrong
+	for rows.Next() {
+		var id int64
+		if err := rows.Scan(&id); err != nil {
+			return nil, wrap(r.path, "read the campaigns", err)
+		}
+		ids = append(ids, id)
+	}
+	return ids, wrap(r.path, "read the campaigns", rows.Err())
+}
+
+// Campaigns returns all campaigns in the order of their ids, inflated.
+func (r *Reader) Campaigns(ctx context.Context) (list []schemas.Campaign, err error) {
+	rows, err := r.db.QueryContext(ctx, `SELECT id, body FROM campaigns ORDER BY id`)
+	if err != nil {
+		return nil, wrap(r.path, "read the campaigns", err)
+	}
+	defer rows.Close() //nolint:errcheck // Err says what went wrong
+	var b Buffer
+	for rows.Next() {
+		c := schemas.Campaign{}
+		var body []byte
+		if err := rows.Scan(&c.ID, &body); err != nil {
+			return nil, wrap(r.path, "read the campaigns", err)
+		}
+		if c.Rows, err = b.array(body); err != nil {
+			return nil, wrap(r.path, "read the campaigns", err)
+		}
+		list = append(list, c)
+	}
+	return list, wrap(r.path, "read the campaigns", rows.Err())
+}
+
+// array inflates a JSON array and cuts it into its elements.
+func (b *Buffer) array(frame []byte) (rows [][]byte, err error) {
+	text, err := b.inflate(frame)
+	if err != nil {
+		return nil, err
+	}
+	err = jx.DecodeBytes(text).Arr(func(d *jx.Decoder) error {
+		raw, err := d.Raw()
+		rows = append(rows, raw)
+		return err
+	})
+	return rows, err
+}

@@ -1,0 +1,159 @@
+package mirror
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"time"
+
+	// The driver registers itself under the name sqlite.
+	_ "modernc.org/sqlite"
+)
+
+// Reader reads a mirror. It takes no lock and sees what was committed before
+// each question, also while a run writes. Its methods are safe for concurrent
+// use.
+type Reader struct {
+	db   *sql.DB
+	path string
+}
+
+// Mirror is a mirror that is held by this process and can be written. Its
+// methods are safe for concurrent use.
+type Mirror struct {
+	*Reader
+	w    *writer
+	lock *lockFile
+}
+
+// Options say who opens a mirror for writing.
+type Options struct {
+	Run  string        // named in the lock
+	Wait time.Duration // how long to wait for a mirror that is held
+}
+
+// Open takes the lock of the mirror at path and opens it for writing, making it
+// or bringing it to the newest version first. It fails with a [*HeldError], a
+// [*NewerError] or [ErrNotMirror]. The caller closes it.
+func Open(ctx context.Context, path string, o Options) (_ *Mirror, err error) {
+	if err := makeFolder(path); err != nil {
+		return nil, err
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		return nil, fmt.Errorf("lock mirror %s: %w", path, err)
+	}
+	lock, err := acquire(ctx, path, Holder{Host: host, PID: os.Getpid(), Run: o.Run, Start: time.Now().UTC()}, o.Wait)
+	if err != nil {
+		return nil, err
+	}
+	m := &Mirror{lock: lock}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, m.Close())
+		}
+	}()
+	if err := makeFile(path); err != nil {
+		return nil, err
+	}
+	if m.w, err = openWriter(ctx, path); err != nil {
+		return nil, err
+	}
+	if m.Reader, err = openReader(path); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+// OpenReader opens the mirror at path for reading. It fails with an error that
+// is fs.ErrNotExist where there is no file, and with [ErrEmpty], [ErrNotMirror]
+// or a [*NewerError]. The caller closes it.
+func OpenReader(ctx context.Context, path string) (_ *Reader, err error) {
+	if _, err := os.Stat(path); err != nil {
+		return nil, fmt.Errorf("open mirror: %w", err)
+	}
+	r, err := openReader(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.check(ctx); err != nil {
+		return nil, errors.Join(err, r.Close())
+	}
+	return r, nil
+}
+
+func (r *Reader) check(ctx context.Context) (err error) {
+	c, err := r.db.Conn(ctx)
+	if err != nil {
+		return wrap(r.path, "open", err)
+	}
+	defer func() { err = errors.Join(err, c.Close()) }()
+	have, err := version(ctx, c, r.path)
+	if err == nil && have == 0 {
+		err = fmt.Errorf("mirror %s: %w", r.path, ErrEmpty)
+	}
+	return err
+}
+
+// Close lets go of the file.
+func (r *Reader) Close() error {
+	return wrap(r.path, "close", r.db.Close())
+}
+
+// Path is where the mirror lies.
+func (r *Reader) Path() string { return r.path }
+
+// Close folds the write-ahead log into the file and gives the lock back.
+func (m *Mirror) Close() error {
+	var errs []error
+	if m.Reader != nil {
+		errs = append(errs, m.Reader.Close())
+	}
+	if m.w != nil {
+		errs = append(errs, m.w.close())
+	}
+	return errors.Join(append(errs, m.lock.release())...)
+}
+
+// dsn is the driver's address of a file. Pragmas hold for each connection.
+func dsn(path string, pragmas ...string) string {
+	q := url.Values{"mode": {"rw"}, "_pragma": append([]string{"busy_timeout(10000)", "foreign_keys(0)", "temp_store(2)"}, pragmas...)}
+	return (&url.URL{Scheme: "file", OmitHost: true, Path: filepath.ToSlash(path), RawQuery: q.Encode()}).String()
+}
+
+func openReader(path string) (*Reader, error) {
+	db, err := sql.Open("sqlite", dsn(path, "query_only(1)", "cache_size(-8192)"))
+	if err != nil {
+		return nil, wrap(path, "open", err)
+	}
+	db.SetMaxOpenConns(4)
+	return &Reader{db: db, path: path}, nil
+}
+
+func makeFolder(path string) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return fmt.Errorf("make the mirror's folder: %w", err)
+	}
+	return nil
+}
+
+// makeFile makes the file before SQLite does, so that it and the log, which
+// takes over its mode, are for their owner alone.
+func makeFile(path string) error {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		if err := os.Chmod(path, 0o600); err != nil {
+			return fmt.Errorf("keep the mirror to its owner: %w", err)
+		}
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("make the mirror: %w", err)
+	}
+	return f.Close()
+}

@@ -1,0 +1,213 @@
+package mirror
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"time"
+
+	"github.com/klauspost/compress/zstd"
+
+	"roistat-etl/schemas"
+)
+
+// blockBytes is where a block of Scan ends although it could hold more clients.
+const blockBytes = 1 << 20
+
+// maxInflated is the largest feed that is inflated, beyond any answer that is stored.
+const maxInflated = 1 << 30
+
+// Packed is a client whose feed is still compressed. It owns its bytes.
+type Packed struct {
+	id, ordinal, firstSeen, gone, fetched int64
+	row, body                             []byte
+}
+
+// ID is the client's id.
+func (p *Packed) ID() int64 { return p.id }
+
+// Buffer is the memory into which feeds are inflated. The zero Buffer is ready;
+// one serves one goroutine.
+type Buffer struct {
+	dec   *zstd.Decoder
+	chunk []byte
+}
+
+// keepChunk is the most memory that Reset keeps.
+const keepChunk = 64 << 20
+
+// Reset makes the memory free again: what was unpacked before is no longer valid.
+func (b *Buffer) Reset() {
+	if cap(b.chunk) > keepChunk {
+		b.chunk = nil
+	}
+	b.chunk = b.chunk[:0]
+}
+
+// inflate appends a frame's content to the current chunk, or to a new one: what
+// was given out before is never moved.
+func (b *Buffer) inflate(frame []byte) ([]byte, error) {
+	if b.dec == nil {
+		dec, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxInflated), zstd.WithDecoderLowmem(true))
+		if err != nil {
+			return nil, err
+		}
+		b.dec = dec
+	}
+	var h zstd.Header
+	if err := h.Decode(frame); err != nil {
+		return nil, err
+	}
+	if h.FrameContentSize > maxInflated {
+		return nil, fmt.Errorf("its frame claims %d bytes", h.FrameContentSize)
+	}
+	size := int(h.FrameContentSize)
+	if cap(b.chunk)-len(b.chunk) < size {
+		b.chunk = make([]byte, 0, max(size, 2*cap(b.chunk), blockBytes))
+	}
+	n := len(b.chunk)
+	out, err := b.dec.DecodeAll(frame, b.chunk[n:n])
+	if err != nil {
+		return nil, err
+	}
+	if len(out) <= cap(b.chunk)-n {
+		b.chunk = b.chunk[:n+len(out)]
+	}
+	return out[:len(out):len(out)], nil
+}
+
+// Unpack gives the client with its feed inflated. The row is borrowed from p;
+// the feed lies in b and is valid until its Reset.
+func (p *Packed) Unpack(b *Buffer) (schemas.Client, error) {
+	c := schemas.Client{
+		ID: p.id, Row: p.row, Ordinal: p.ordinal,
+		FirstSeenAt: instant(p.firstSeen), GoneAt: instant(p.gone), FeedAt: instant(p.fetched),
+	}
+	if p.body == nil {
+		return c, nil
+	}
+	feed, err := b.inflate(p.body)
+	if err != nil {
+		return c, fmt.Errorf("inflate the feed of client %d: %w", p.id, err)
+	}
+	c.Feed = feed
+	return c, nil
+}
+
+// instant is a stored time; 0 is the zero time.
+func instant(ms int64) time.Time {
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms).UTC()
+}
+
+const selectClients = `SELECT c.id, c.ordinal, c.first_seen_at, c.gone_at, c.fetched_at, c.row, f.body
+	FROM clients c LEFT JOIN feeds f ON f.id = c.id`
+
+// Scan yields all clients in the order of their ids, in blocks of at most
+// blockSize, as they stood when it began. Blocks belong to the receiver. An
+// error is the last thing yielded.
+func (r *Reader) Scan(ctx context.Context, blockSize int) iter.Seq2[[]Packed, error] {
+	return func(yield func([]Packed, error) bool) {
+		err := r.raw(ctx, selectClients+` ORDER BY c.id`, func(next func([]driver.Value) error) error {
+			return blocks(ctx, max(1, blockSize), next, yield)
+		})
+		if err != nil && !errors.Is(err, errEnough) {
+			yield(nil, wrap(r.path, "read the clients", err))
+		}
+	}
+}
+
+// errEnough says that a receiver wants no more.
+var errEnough = errors.New("enough")
+
+func blocks(ctx context.Context, size int, next func([]driver.Value) error, yield func([]Packed, error) bool) error {
+	var values [7]driver.Value
+	for last := false; !last; {
+		if err := ctx.Err(); err != nil {
+			return context.Cause(ctx)
+		}
+		block := make([]Packed, 0, size)
+		for bytes := 0; len(block) < size && bytes < blockBytes; {
+			err := next(values[:])
+			if last = errors.Is(err, io.EOF); last {
+				break
+			}
+			if err != nil {
+				return err
+			}
+			p, err := packed(values)
+			if err != nil {
+				return err
+			}
+			block, bytes = append(block, p), bytes+len(p.row)+len(p.body)
+		}
+		if len(block) > 0 && !yield(block, nil) {
+			return errEnough
+		}
+	}
+	return nil
+}
+
+func packed(v [7]driver.Value) (p Packed, err error) {
+	for i, to := range [...]*int64{&p.id, &p.ordinal, &p.firstSeen, &p.gone, &p.fetched} {
+		n, ok := v[i].(int64)
+		if !ok {
+			return p, fmt.Errorf("column %d holds %T", i, v[i])
+		}
+		*to = n
+	}
+	for i, to := range [...]*[]byte{&p.row, &p.body} {
+		switch b := v[5+i].(type) {
+		case nil:
+		case []byte:
+			*to = b
+		default:
+			return p, fmt.Errorf("column %d holds %T", 5+i, b)
+		}
+	}
+	return p, nil
+}
+
+// raw reads rows straight from the driver, which costs half of what
+// database/sql does: it makes the values anew for each row, so they may be kept.
+func (r *Reader) raw(ctx context.Context, query string, read func(next func([]driver.Value) error) error) (err error) {
+	c, err := r.db.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, c.Close()) }()
+	return c.Raw(func(dc any) (err error) {
+		q, ok := dc.(driver.QueryerContext)
+		if !ok {
+			return fmt.Errorf("the driver's connection is a %T", dc)
+		}
+		rows, err := q.QueryContext(context.WithoutCancel(ctx), query, nil)
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, rows.Close()) }()
+		return read(rows.Next)
+	})
+}
+
+// Client returns one client with its feed inflated; false if the mirror doesn't
+// know it.
+func (r *Reader) Client(ctx context.Context, id int64) (schemas.Client, bool, error) {
+	var p Packed
+	err := r.db.QueryRowContext(ctx, selectClients+` WHERE c.id = ?`, id).
+		Scan(&p.id, &p.ordinal, &p.firstSeen, &p.gone, &p.fetched, &p.row, &p.body)
+	if errors.Is(err, sql.ErrNoRows) {
+		return schemas.Client{}, false, nil
+	}
+	if err != nil {
+		return schemas.Client{}, false, wrap(r.path, "read a client", err)
+	}
+	c, err := p.Unpack(&Buffer{})
+	return c, err == nil, wrap(r.path, "read a client", err)
+}

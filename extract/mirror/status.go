@@ -1,0 +1,117 @@
+package mirror
+
+import (
+	"context"
+	"iter"
+	"time"
+)
+
+// Candidate is what a plan knows of a live client.
+type Candidate struct {
+	Client    int64
+	RowHash   int64     // of its row now
+	Changed   bool      // the row is another than when the feed was last read
+	FetchedAt time.Time // when the feed was last read; zero: never
+	Items     int64     // of that feed
+	Active    time.Time // latest date in its row; zero if none
+	Suspect   bool      // the last answer was suspiciously small
+	Failures  int64     // failed runs in a row
+}
+
+// Candidates yields the live clients in the order of their ids. An error is the
+// last thing yielded.
+func (r *Reader) Candidates(ctx context.Context) iter.Seq2[Candidate, error] {
+	return func(yield func(Candidate, error) bool) {
+		if err := r.candidates(ctx, yield); err != nil {
+			yield(Candidate{}, wrap(r.path, "plan", err))
+		}
+	}
+}
+
+func (r *Reader) candidates(ctx context.Context, yield func(Candidate, error) bool) error {
+	rows, err := r.db.QueryContext(ctx, `SELECT id, hash, hash <> read_hash, fetched_at, items, active_at, suspect, failures FROM clients WHERE gone_at = 0 ORDER BY id`)
+	if err != nil {
+		return err
+	}
+	defer rows.Close() //nolint:errcheck // Err says what went wrong
+	for rows.Next() {
+		var c Candidate
+		var fetched, active int64
+		if err := rows.Scan(&c.Client, &c.RowHash, &c.Changed, &fetched, &c.Items, &active, &c.Suspect, &c.Failures); err != nil {
+			return err
+		}
+		c.FetchedAt, c.Active = instant(fetched), instant(active)
+		if !yield(c, nil) {
+			return nil
+		}
+	}
+	return rows.Err()
+}
+
+// Stats are the numbers of clients and feeds.
+type Stats struct {
+	Live         int64         // clients not gone
+	Gone         int64         // clients gone
+	NeverFetched int64         // live clients whose feed was never read
+	P50, P95     time.Duration // age of the feeds of live clients that were read
+	Oldest       time.Time     // when the oldest of them was read; zero: none was
+}
+
+// Stats counts clients and feeds as of now.
+func (r *Reader) Stats(ctx context.Context, now time.Time) (s Stats, err error) {
+	const read = `FROM clients WHERE gone_at = 0 AND fetched_at > 0`
+	var fetched int64
+	row := r.db.QueryRowContext(ctx, `SELECT count(*) FILTER (WHERE gone_at = 0), count(*) FILTER (WHERE gone_at > 0),
+		count(*) FILTER (WHERE gone_at = 0 AND fetched_at > 0) FROM clients`)
+	if err := row.Scan(&s.Live, &s.Gone, &fetched); err != nil {
+		return s, wrap(r.path, "count", err)
+	}
+	if s.NeverFetched = s.Live - fetched; fetched == 0 {
+		return s, nil
+	}
+	var at [3]int64
+	for i, rank := range []int64{0, fetched / 20, fetched / 2} { // oldest first
+		row := r.db.QueryRowContext(ctx, `SELECT fetched_at `+read+` ORDER BY fetched_at LIMIT 1 OFFSET ?`, min(rank, fetched-1))
+		if err := row.Scan(&at[i]); err != nil {
+			return s, wrap(r.path, "count", err)
+		}
+	}
+	s.Oldest, s.P95, s.P50 = instant(at[0]), now.Sub(instant(at[1])), now.Sub(instant(at[2]))
+	return s, nil
+}
+
+// Run is a run that has ended.
+type Run struct {
+	Run        string
+	StartedAt  time.Time
+	FinishedAt time.Time
+	ExitCode   int
+	Report     string // JSON
+}
+
+// SaveRun keeps a run's report.
+func (m *Mirror) SaveRun(ctx context.Context, run Run) error {
+	return m.w.do(ctx, "keep the report", func(t *tx) error {
+		return t.exec(`INSERT OR REPLACE INTO runs (run, started_at, finished_at, exit_code, report) VALUES (?, ?, ?, ?, ?)`,
+			run.Run, run.StartedAt.UnixMilli(), run.FinishedAt.UnixMilli(), run.ExitCode, run.Report)
+	})
+}
+
+// Runs returns the last n runs, the latest first.
+func (r *Reader) Runs(ctx context.Context, n int) (list []Run, err error) {
+	rows, err := r.db.QueryContext(ctx, `SELECT run, started_at, finished_at, exit_code, report FROM runs ORDER BY run DESC LIMIT ?`, n)
+	if err != nil {
+		return nil, wrap(r.path, "read the runs", err)
+	}
+	defer rows.Close() //nolint:errcheck // Err says what went wrong
+	for rows.Next() {
+		var run Run
+		var started, finished int64
+		if err := rows.Scan(&run.Run, &started, &finished, &run.ExitCode, &run.Report); err != nil {
+			return nil, wrap(r.path, "read the runs", err)
+		}
+		run.StartedAt, run.FinishedAt = instant(started), instant(finished)
+		list = append(list, run)
+	}
+	return list, wrap(r.path, "read the runs", rows.Err())
+}
