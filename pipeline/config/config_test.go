@@ -71,3 +71,37 @@ func checkBadFile(t *testing.T, path string) {
 		t.Error(diff)
 	}
 }
+
+// TestFaultsAndValuesAreBounded: a small file must not become a large answer.
+func TestFaultsAndValuesAreBounded(t *testing.T) {
+	list := func(entry string, n int) string {
+		return "[" + strings.TrimSuffix(strings.Repeat(entry+",", n), ",") + "]"
+	}
+	tests := map[string]struct{ text, last string }{
+		"aliases of campaigns": {
+			"version: 1\npipelines:\n" +
+				"  - &p {name: a, project: 1, api: {key: k}, extract: {campaigns: [{id: 1, metrics: " + list("m", 1000) + "}]}, load: [{parquet: {path: x}}]}\n" +
+				strings.Repeat("  - *p\n", 900),
+			"the file comes to more than 200000 values",
+		},
+		"many pipelines": {"version: 1\npipelines: " + list("1", 1001) + "\n", "1001 pipelines: at most 1000 are taken"},
+		"a long list":    {"version: 1\npipelines: " + list("1", 10_001) + "\n", "a list of 10001 entries: at most 10000 are taken"},
+		"large filters": {
+			"version: 1\npipelines: [{name: a, project: 1, api: {key: k}, load: [{parquet: {path: x}}], extract: {filters: [[id, in, " +
+				list(`"`+strings.Repeat("x", 100)+`"`, 700) + "]]}}]\n",
+			"extract.filters come to 72115 bytes of JSON: at most 65536 are taken",
+		},
+		"many faults": {"version: 1\n" + strings.Repeat("x: 1\n", 5000), "duplicate key"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			_, err := parseText(tt.text)
+			if !strings.Contains(message(err), tt.last) {
+				t.Errorf("no fault %q in %.300s", tt.last, message(err))
+			}
+			if n := strings.Count(message(err), "\n") + 1; n > maxFaults {
+				t.Errorf("%d faults", n)
+			}
+		})
+	}
+}

@@ -88,6 +88,16 @@ func (c cursor) fault(n *node, format string, args ...any) {
 	c.add(n.at, "%s %s", c.path, fmt.Sprintf(format, args...))
 }
 
+// spend counts values; false: the aliases of a small file came to too many.
+func (c cursor) spend(n *node, values int) bool {
+	within := c.spent <= maxValues
+	c.spent += values
+	if within && c.spent > maxValues {
+		c.add(n.at, "with aliases and defaults put in, the file comes to more than %d values", maxValues)
+	}
+	return c.spent <= maxValues
+}
+
 // isList tells whether n is a list, empty where nothing is written.
 func (c cursor) isList(n *node) bool {
 	if n.kind != listKind && n.kind != nullKind {

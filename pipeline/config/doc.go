@@ -13,8 +13,9 @@
 // works without the API key. Secrets are looked into and key files read at the
 // same moment.
 //
-// Bounds: a file holds at most 1 MiB, nests at most 32 levels and has lists of
-// at most 10,000 entries and at most 1,000 pipelines; filters come to at most
-// 64 KiB of JSON, a secret's file to at most 64 KiB. Memory is a small multiple
-// of the file times the pipelines that share its defaults.
+// Bounds: a file holds at most 256 KiB, at most 32 levels of brackets, lists of at
+// most 10,000 entries and at most 1,000 pipelines; filters come to at most 64 KiB
+// of JSON, a secret's file to at most 64 KiB; the first 1,000 faults are reported.
+// With aliases and defaults put in, all pipelines come to at most 200,000 values,
+// so memory stays under some 200,000 × 500 bytes + 1,000 × 64 KiB of filters.
 package config

@@ -30,11 +30,18 @@ func (p place) after(q place) bool {
 
 // problems collects the faults of one file.
 type problems struct {
-	file string
-	list []*Error
+	file  string
+	list  []*Error
+	spent int // values read, those of aliases and defaults once a use
 }
 
+// full tells that enough was found: the rest is not looked for.
+func (p *problems) full() bool { return len(p.list) >= maxFaults }
+
 func (p *problems) add(at place, format string, args ...any) {
+	if p.full() {
+		return
+	}
 	p.list = append(p.list, &Error{p.file, max(at.line, 1), max(at.column, 1), fmt.Sprintf(format, args...)})
 }
 

@@ -46,7 +46,7 @@ func FuzzLoad(f *testing.F) {
 
 // wantPlaces wants each fault to be one line that points into the text.
 func wantPlaces(t *testing.T, path string, text []byte, err error) {
-	joined, ok := err.(interface{ Unwrap() []error }) //nolint:errorlint // the outermost error is meant
+	joined, ok := err.(interface{ Unwrap() []error })
 	if !ok {
 		if !strings.HasPrefix(err.Error(), "read the configuration: ") {
 			t.Errorf("no places: %v\n%q", err, text)

@@ -193,3 +193,26 @@ func TestWindowsTextIsTaken(t *testing.T) {
 		t.Errorf("path %q", got)
 	}
 }
+
+func TestOwnKeysWin(t *testing.T) {
+	const rest = "    project: 1\n    load: [{parquet: {path: x}}]\n"
+	tests := map[string]struct{ text, key, file string }{
+		"own key over a file":        {"defaults: {api: {key_file: f}}\npipelines:\n  - name: a\n    api: {key: own}\n", "own", ""},
+		"own file over a key":        {"defaults: {api: {key: shared}}\npipelines:\n  - name: a\n    api: {key_file: f}\n", "", "/etc/etl/f"},
+		"nothing own":                {"defaults: {api: {key: shared}}\npipelines:\n  - name: a\n    api:\n", "shared", ""},
+		"an empty map":               {"defaults: {api: {key: shared}}\npipelines:\n  - name: a\n    api: {}\n", "shared", ""},
+		"a merge key over a default": {"defaults: {api: &d {key: shared}}\npipelines:\n  - name: a\n    api: {<<: {key_file: f}}\n", "", "/etc/etl/f"},
+		"the first of merge keys":    {"pipelines:\n  - name: a\n    api: {<<: [{key: first}, {key: second}]}\n", "first", ""},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			f, err := parseText("version: 1\n" + tt.text + rest)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := f.Pipelines[0].API; got.Key.Reveal() != tt.key || got.KeyFile != tt.file {
+				t.Errorf("key %q, file %q", got.Key.Reveal(), got.KeyFile)
+			}
+		})
+	}
+}

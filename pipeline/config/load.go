@@ -35,6 +35,9 @@ func parse(path string, data []byte, env func(string) (string, bool)) (*File, er
 	doc := r.document(root)
 	f.Version = doc.version
 	for i, n := range r.entries(doc) {
+		if found.full() {
+			break
+		}
 		f.Pipelines = append(f.Pipelines, r.pipeline(i, doc.defaults, n))
 	}
 	checkAll(f.Pipelines, found)

@@ -27,6 +27,9 @@ func metricsKey() key[Campaign] {
 // texts reads a list of texts.
 func (c cursor) texts(items []*node, parse func(scalar) (string, error)) []string {
 	out := make([]string, len(items))
+	if !c.spend(items[0], len(items)) {
+		return out
+	}
 	for i, n := range items {
 		s, ok := c.entry(i).scalar(n)
 		if !ok {

@@ -62,7 +62,7 @@ func alike(name string, distance int) bool { return distance <= max(1, len(plain
 
 // plain drops what people mix up: case, - and _.
 func plain(name string) string {
-	return strings.NewReplacer("_", "", "-", "").Replace(strings.ToLower(shorten(name)))
+	return strings.ReplaceAll(strings.ReplaceAll(strings.ToLower(shorten(name)), "_", ""), "-", "")
 }
 
 // changes counts insertions, deletions, replacements and swaps of neighbours

@@ -149,16 +149,15 @@ func (c *converter) pairs(at place, values []*ast.MappingValueNode) *node {
 }
 
 func (c *converter) pair(out *node, seen map[string]place, v *ast.MappingValueNode) {
-	key, ok := v.Key, true
-	if k, explicit := v.Key.(*ast.MappingKeyNode); explicit {
-		key, ok = k.Value.(ast.MapKeyNode)
+	k := c.node(v.Key, out.at)
+	value := c.node(v.Value, k.at)
+	if k.kind == badKind {
+		return
 	}
-	if !ok {
+	if k.kind == mapKind || k.kind == listKind {
 		c.add(placeOf(v.Key.GetToken()), "a key must be a single text")
 		return
 	}
-	k := c.node(key, out.at)
-	value := c.node(v.Value, k.at)
 	if first, twice := seen[k.text]; twice {
 		c.add(k.at, "duplicate key %q: it stands at line %d already", shorten(k.text), first.line)
 		return

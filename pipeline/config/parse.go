@@ -16,10 +16,12 @@ import (
 )
 
 const (
-	maxFile      = 1 << 20
+	maxFile      = 256 << 10
 	maxDepth     = 32
 	maxList      = 10_000
 	maxPipelines = 1_000
+	maxFaults    = 1_000
+	maxValues    = 200_000
 )
 
 // parseYAML makes nodes of a file's text; nil if it has none to give. What is
@@ -66,11 +68,15 @@ func readable(text string, found *problems) bool {
 	return true
 }
 
-// shallow bounds what the parser's recursion may be led into. Nesting by
-// indentation is bounded by the file's size already.
+// shallow bounds what the parser's recursion may be led into, and refuses ?, which
+// costs it quadratic time. Nesting by indentation is bounded by the file's size.
 func shallow(tokens token.Tokens, found *problems) bool {
 	flow, run, line := 0, 0, 0
 	for _, tk := range tokens {
+		if tk.Type == token.MappingKeyType {
+			found.add(placeOf(tk), "keys written with ? are not taken")
+			return false
+		}
 		if tk.Position.Line != line {
 			line, run = tk.Position.Line, 0
 		}
@@ -79,7 +85,7 @@ func shallow(tokens token.Tokens, found *problems) bool {
 			flow++
 		case token.MappingEndType, token.SequenceEndType:
 			flow--
-		case token.SequenceEntryType, token.MappingKeyType, token.AnchorType, token.TagType, token.AliasType:
+		case token.SequenceEntryType, token.AnchorType, token.TagType, token.AliasType:
 			run++
 		}
 		if flow > maxDepth || flow == 0 && run > maxDepth {

@@ -74,7 +74,7 @@ func secret[T any](name string, need Need, at func(*T) *Secret, check func(strin
 		}
 		fill := func() string {
 			text, err := expand(n.text, c.env)
-			return c.keep(at(t), text, errors.Join(err, checked(text, err, check)))
+			return c.keep(at(t), text, err, check)
 		}
 		if strings.Contains(n.text, "$") {
 			c.later = append(c.later, deferred{need, n.at, fill})
@@ -85,16 +85,11 @@ func secret[T any](name string, need Need, at func(*T) *Secret, check func(strin
 	return key[T]{name: name, need: need, set: set, show: showSecret(at)}
 }
 
-// checked judges a text that could be had.
-func checked(text string, err error, check func(string) error) error {
-	if err != nil {
-		return nil
+// keep fills the field if its text could be had and is good, or gives the fault.
+func (c cursor) keep(field *Secret, text string, err error, check func(string) error) string {
+	if err == nil {
+		err = check(text)
 	}
-	return check(text)
-}
-
-// keep fills the field, or gives the fault.
-func (c cursor) keep(field *Secret, text string, err error) string {
 	if err != nil {
 		return c.path + " " + err.Error()
 	}
@@ -122,7 +117,7 @@ func secretFile[T any](name string, need Need, dir string, at func(*T) *string, 
 		}
 		c.later = append(c.later, deferred{need, n.at, func() string {
 			text, err := readSecret(*at(t))
-			return c.keep(into(t), text, errors.Join(err, checked(text, err, check)))
+			return c.keep(into(t), text, err, check)
 		}})
 	}
 	show := func(s *source, t *T) any {
@@ -152,7 +147,7 @@ func readSecret(path string) (string, error) {
 
 // readBounded gives a file's bytes, at most so many of them.
 func readBounded(path string, most int64) ([]byte, error) {
-	f, err := os.Open(path) //nolint:gosec // the operator names the file
+	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}

@@ -74,7 +74,7 @@ func TestUnsetFieldsAreZero(t *testing.T) {
 
 func TestEveryFaultIsAnError(t *testing.T) {
 	_, err := parseText("version: 2\npipelines: 5\n")
-	joined, ok := err.(interface{ Unwrap() []error }) //nolint:errorlint // the outermost error is meant
+	joined, ok := err.(interface{ Unwrap() []error })
 	if !ok || len(joined.Unwrap()) != 2 {
 		t.Fatalf("not two faults: %v", err)
 	}
@@ -157,7 +157,7 @@ func TestFilesThatCannotBeRead(t *testing.T) {
 	tests := map[string]string{
 		"testdata/nowhere.yml": "read the configuration: open testdata/nowhere.yml: no such file or directory",
 		"testdata":             "read the configuration: read testdata: is a directory",
-		large:                  "read the configuration: " + large + " is larger than 1024 KiB",
+		large:                  "read the configuration: " + large + " is larger than 256 KiB",
 	}
 	for path, want := range tests {
 		if _, err := Load(path, environment(nil)); err == nil || err.Error() != want {

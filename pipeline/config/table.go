@@ -50,7 +50,13 @@ func (tab table[T]) read(c cursor, t *T, n *node) {
 		c.fault(n, "wants keys and values, not %v", n.kind)
 		return
 	}
+	if !c.spend(n, len(n.pairs)+1) {
+		return
+	}
 	for _, p := range n.pairs {
+		if c.full() {
+			return
+		}
 		if k := tab.find(p.name); k != nil {
 			k.set(c.enter(p.name, p.at, k.need), t, p.value)
 			continue

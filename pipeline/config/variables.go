@@ -23,17 +23,17 @@ var variable = regexp.MustCompile(`^\$\{([A-Za-z_][A-Za-z0-9_]*)(:-([^{}]*))?\}`
 func expand(text string, env func(string) (string, bool)) (string, error) {
 	var out strings.Builder
 	for {
-		before, rest, found := strings.Cut(text, "$")
-		out.WriteString(before)
-		if !found {
-			return out.String(), nil
+		i := strings.IndexByte(text, '$')
+		if i < 0 {
+			return out.String() + text, nil
 		}
-		value, size, err := dollar("$"+rest, env)
+		value, size, err := dollar(text[i:], env)
 		if err != nil {
 			return "", err
 		}
+		out.WriteString(text[:i])
 		out.WriteString(value)
-		text = rest[size-1:]
+		text = text[i+size:]
 	}
 }
 
