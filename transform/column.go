@@ -12,8 +12,16 @@ import (
 	"roistat-etl/schemas"
 )
 
-// keepBytes is how much of a buffer is kept for the next block.
-const keepBytes = 4 << 20
+// keep is the most elements of a buffer that are kept for the next block.
+const keep = 4 << 20
+
+// emptied returns a buffer for reuse. One that an unusual block blew up is let go.
+func emptied[T any](buffer []T) []T {
+	if cap(buffer) > keep {
+		return nil
+	}
+	return buffer[:0]
+}
 
 // column collects the values of one column in buffers that are reused; data
 // copies them into an Arrow array. Which buffers are used depends on the kind.
@@ -38,13 +46,10 @@ func newColumn(kind schemas.Kind, nullable bool) *column {
 	return c
 }
 
-// reset empties the column. Buffers that an unusual block blew up are let go.
+// reset empties the column.
 func (c *column) reset() {
 	c.rows, c.nulls = 0, 0
-	c.valid, c.ints, c.bytes, c.ends = c.valid[:0], c.ints[:0], c.bytes[:0], c.ends[:0]
-	if cap(c.bytes) > keepBytes {
-		c.bytes = nil
-	}
+	c.valid, c.ints, c.bytes, c.ends = emptied(c.valid), emptied(c.ints), emptied(c.bytes), emptied(c.ends)
 	if c.keys != nil {
 		c.keys.reset()
 		c.values.reset()

@@ -28,7 +28,7 @@
 //
 // A [Projector] keeps what the largest block of clients needed: about twice the
 // bytes of the block's JSON, and 500 bytes an item of its largest feed. Rejects
-// add at most [schemas.MaxRaw] bytes a field at fault. Buffers of text above
-// 4 MiB are given back after the block. A batch is a copy of exact size and
-// belongs to the caller.
+// add at most [schemas.MaxRaw] bytes a field at fault. A buffer that grew beyond
+// four million elements is given back after the block. A batch is a copy of
+// exact size and belongs to the caller.
 package transform

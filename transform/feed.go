@@ -76,10 +76,10 @@ func (f *feed) begin(c *schemas.Client) {
 	f.client, f.text, f.clean = c.ID, c.Feed, utf8.Valid(c.Feed)
 	f.reader.Reset(c.Feed)
 	for i := range f.rows {
-		f.rows[i] = f.rows[i][:0]
+		f.rows[i] = emptied(f.rows[i])
 	}
 	f.visits = 0
-	f.members, f.others, f.keys = f.members[:0], f.others[:0], f.keys[:0]
+	f.members, f.others, f.keys = emptied(f.members), emptied(f.others), emptied(f.keys)
 }
 
 // item reads the next item and makes it a row or a reject.
@@ -100,7 +100,10 @@ func (p *Projector) item(ordinal int64) error {
 	r.item.End = uint32(f.reader.Offset())
 	p.writer.begin(f.text)
 	if reason := p.add(r); reason != "" {
-		typ, _ := p.itemType()
+		typ, ok := p.itemType()
+		if !ok || !utf8.Valid(typ) {
+			typ = nil
+		}
 		p.rejects.add(reject{
 			source: schemas.SourceFeed, client: f.client, known: true, ordinal: ordinal,
 			typ: bytes.Clone(typ), reason: reason, raw: r.item.Of(f.text),

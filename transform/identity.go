@@ -30,7 +30,7 @@ type ref struct {
 // loan until the next call.
 func (p *Projector) arrange(d *decoder, rows []row) []ref {
 	f := &p.feed
-	f.order = f.order[:0]
+	f.order = emptied(f.order)
 	for i := range rows {
 		f.order = append(f.order, ref{rows[i].at, int32(i)})
 	}
@@ -176,7 +176,7 @@ type form struct {
 }
 
 func (f *forms) reset(text []byte) {
-	f.text, f.bytes, f.list = text, f.bytes[:0], f.list[:0]
+	f.text, f.bytes, f.list = text, emptied(f.bytes), emptied(f.list)
 }
 
 func (f *forms) add(item jsontext.Value, ordinal int64) {

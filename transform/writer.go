@@ -22,7 +22,8 @@ type writer struct {
 	entries  []entry
 	faults   []fault
 	extra    []jsontext.Member
-	left     []jsontext.Member // of the nested object
+	left     []jsontext.Member // of the nested object or the map, what goes to extra
+	groups   []jsontext.Group  // left, with its key
 }
 
 // fault is a field that could not be used.
@@ -40,7 +41,7 @@ type entry struct {
 // begin starts over with an object of text.
 func (w *writer) begin(text []byte) {
 	w.text, w.letters = text, w.letters[:0]
-	w.faults, w.extra, w.left = w.faults[:0], w.extra[:0], w.left[:0]
+	w.faults, w.extra, w.left, w.groups = w.faults[:0], w.extra[:0], w.left[:0], w.groups[:0]
 }
 
 // scalar returns a text, a number as received, or a word; false: the value has
@@ -194,10 +195,10 @@ func (w *writer) open(v jsontext.Value) {
 	w.reader.Enter('{')
 }
 
-// leave puts what is left of a nested object aside for extra.
+// leave puts what is left of a nested object or a map aside for extra. A decoder has one of them.
 func (w *writer) leave(m jsontext.Member) {
 	if len(w.left) > 0 {
-		w.extra = append(w.extra, jsontext.Member{Key: m.Key, Nested: w.left})
+		w.groups = append(w.groups, jsontext.Group{Key: m.Key, Members: w.left})
 	}
 }
 
@@ -274,10 +275,10 @@ func (w *writer) entry(c *column, e entry) bool {
 
 // writeExtra writes the members put aside as canonical JSON, null if there are none.
 func (w *writer) writeExtra(c *column) {
-	if len(w.extra) == 0 {
+	if len(w.extra)+len(w.groups) == 0 {
 		c.null()
 		return
 	}
-	c.bytes = w.canon.AppendObject(c.bytes, w.text, w.extra)
+	c.bytes = w.canon.AppendObject(c.bytes, w.text, w.extra, w.groups...)
 	c.ended()
 }

@@ -31,17 +31,18 @@ func (c *Canonicalizer) Append(dst, value []byte) []byte {
 	return c.value(dst)
 }
 
-// AppendObject appends the canonical form of an object of these members, whose
-// places are in text.
-func (c *Canonicalizer) AppendObject(dst, text []byte, members []Member) []byte {
+// AppendObject appends the canonical form of an object of these members and
+// groups, whose places are in text.
+func (c *Canonicalizer) AppendObject(dst, text []byte, members []Member, groups ...Group) []byte {
 	f, dst := c.begin(dst)
 	for _, m := range members {
 		dst = c.key(f, dst, m.Key.Of(text))
-		if m.Nested != nil {
-			dst = c.AppendObject(dst, text, m.Nested)
-		} else {
-			dst = c.Append(dst, m.Val.Of(text))
-		}
+		dst = c.Append(dst, m.Val.Of(text))
+		c.done(dst)
+	}
+	for _, g := range groups {
+		dst = c.key(f, dst, g.Key.Of(text))
+		dst = c.AppendObject(dst, text, g.Members)
 		c.done(dst)
 	}
 	return c.end(f, dst)

@@ -83,9 +83,10 @@ func TestAppendObject(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	members[1].Nested = []Member{{Key: key, Val: val}}
+	group := Group{Key: members[1].Key, Members: []Member{{Key: key, Val: val}}}
+	members = append(members[:1], members[2:]...)
 	var c Canonicalizer
-	if got, want := string(c.AppendObject([]byte("x"), text, members)), `x{"a":"ф","d":{"y":2},"z":{"q":1}}`; got != want {
+	if got, want := string(c.AppendObject([]byte("x"), text, members, group)), `x{"a":"ф","d":{"y":2},"z":{"q":1}}`; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }

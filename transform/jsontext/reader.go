@@ -37,11 +37,13 @@ func (v Value) Of(text []byte) []byte { return text[v.Start:v.End] }
 // Inner returns the bytes between the quotes of a string, still escaped.
 func (v Value) Inner(text []byte) []byte { return text[v.Start+1 : v.End-1] }
 
-// Member is one member of an object. Where Nested is not nil, it stands for an
-// object of these members and Val is ignored.
-type Member struct {
-	Key, Val Value
-	Nested   []Member
+// Member is one member of an object.
+type Member struct{ Key, Val Value }
+
+// Group is a member whose value is an object of these members.
+type Group struct {
+	Key     Value
+	Members []Member
 }
 
 // SyntaxError says at which byte, counted from 0, a text stops being JSON.
