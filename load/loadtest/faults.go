@@ -186,7 +186,7 @@ func rowsFail(ctx context.Context, tr *trial, stage load.Stage, w world) error {
 		}
 	})
 	if !errors.Is(err, errRows) {
-		return fmt.Errorf("the rows failed, but Write says: %w", err)
+		return errors.Join(errors.New("the rows failed, but Write says something else"), err)
 	}
 	return nil
 }
@@ -215,7 +215,7 @@ func cancelledRows(ctx context.Context, tr *trial, stage load.Stage, w world) er
 
 func isCancelled(err error) error {
 	if !errors.Is(err, context.Canceled) {
-		return fmt.Errorf("the context was cancelled, but the error is: %w", err)
+		return errors.Join(errors.New("the context was cancelled, but the error is another"), err)
 	}
 	return nil
 }
@@ -274,6 +274,7 @@ func givingUp() []Case {
 		{"gives up after the check, twice", attempt(abortsReady)},
 		{"gives up twice", attempt(func(ctx context.Context, _ *trial, stage load.Stage, _ world) error { return abort(ctx, stage) })},
 		{"giving up after the commit changes nothing", abortsCommitted},
+		{"publishes batches of more rows than a row group", publishesLarge}, // last: it takes longest
 	}
 }
 
