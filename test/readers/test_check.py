@@ -192,6 +192,12 @@ def test_a_view_that_forgets_a_table_is_found(tmp_path, tables, truth):
     assert check(root, truth) == ["views: client_journey has every event: 8 instead of 9"]
 
 
+def test_a_client_that_has_gone_stays_without_being_in_the_truth(tmp_path, tables, truth):
+    tables["clients"].append(madeup.client(9, gone_at="2025-02-28T00:00:00.000Z"))
+    tables["rejects"].append(madeup.reject("clients", 9, 3, "revenue", "bad_money"))
+    assert check(madeup.publish(tmp_path, tables), truth, items=ITEMS) == []
+
+
 def test_a_truth_with_a_column_of_its_own_is_refused(tmp_path, tables, truth):
     tables["calls"][0]["length"] = 61
     other = madeup.truth(tmp_path / "other", tables)
