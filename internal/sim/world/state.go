@@ -26,10 +26,10 @@ type birth struct {
 // State returns the world before any night.
 func (w *World) State() *State {
 	n := w.cfg.Clients
-	s := &State{w: w, next: int64(n) + 1, births: []birth{{1, 0}}, live: make([]int64, 0, n+n/1000+1)}
+	s := &State{w: w, next: int64(n) + 1, births: []birth{{1, 0}}, live: make([]int64, 0, n+n/500+1)}
 	for id := int64(1); id <= int64(n); id++ {
 		s.live = append(s.live, id)
-		if !w.cfg.Plain && id%700 == 350 {
+		if !w.cfg.Plain && id%500 == 250 {
 			s.junk++
 			s.live = append(s.live, -int64(s.junk))
 		}

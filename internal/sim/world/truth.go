@@ -22,7 +22,7 @@ type RowFunc func(table string, row []byte) error
 // of a contact in its campaign.
 func (s *State) Truth(fn RowFunc) error {
 	t := &truth{project: s.w.cfg.Project, fn: fn}
-	for n := s.Listed() - 1; n >= 0; n-- {
+	for n := s.Listed() - 1; n >= 0 && t.err == nil; n-- {
 		id := s.At(n)
 		if id < 0 {
 			t.reject(Reject{Source: "clients", Ordinal: n, Reason: s.w.junkRow(-id).Broken})
