@@ -77,6 +77,9 @@ func (s *Server) deliver(c *call, a *answer) {
 	}
 	_, err := c.w.Write(body)
 	s.stats.bytes.Add(int64(len(body)))
+	if a.delivery == truncated {
+		_ = http.NewResponseController(c.w).Flush() // in process there is nothing to flush
+	}
 	if err != nil || a.delivery == truncated {
 		panic(http.ErrAbortHandler)
 	}
