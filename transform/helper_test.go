@@ -38,8 +38,15 @@ type row map[string]string
 // null is how tests write a value that is not there.
 const null = "∅"
 
+// tester is what a test and a property have in common.
+type tester interface {
+	Helper()
+	Errorf(format string, args ...any)
+	Fatal(args ...any)
+}
+
 // projected releases the batches, and returns their rows and counts.
-func projected(t testing.TB, b *transform.Batches, err error) (tables, transform.Batches) {
+func projected(t tester, b *transform.Batches, err error) (tables, transform.Batches) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
@@ -57,7 +64,7 @@ func projected(t testing.TB, b *transform.Batches, err error) (tables, transform
 }
 
 // law checks what holds for every batch.
-func law(t testing.TB, rows tables, b transform.Batches) {
+func law(t tester, rows tables, b transform.Batches) {
 	t.Helper()
 	events := 0
 	for i := range schemas.NumEvents {
@@ -83,7 +90,7 @@ func law(t testing.TB, rows tables, b transform.Batches) {
 	}
 }
 
-func rowsOf(t testing.TB, id schemas.ID, record arrow.Record) []row {
+func rowsOf(t tester, id schemas.ID, record arrow.Record) []row {
 	t.Helper()
 	table := schemas.Get(id)
 	if !record.Schema().Equal(table.Arrow()) {
