@@ -145,20 +145,23 @@ func TestLastReport(t *testing.T) {
 	}
 }
 
-func TestReadStages(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "metrics.txt")
-	text := `# TYPE roistat_etl_duration_seconds gauge
-roistat_etl_duration_seconds{pipeline="bench",stage="extract"} 1.5
-roistat_etl_duration_seconds{stage="load",pipeline="bench"} 0.25
-roistat_etl_calls_total{pipeline="bench",kind="feed"} 12
+func TestReadText(t *testing.T) {
+	text := `
+bench: done (run 20261124T104013Z-1a2b3c, 1.2s, exit code 0)
+
+  clients  5,000 listed of 5,000: 5,000 new, 0 changed, 0 gone
+  feeds    5,000 due: 5,000 fetched, 0 failed, 0 left
+  calls    6 list, 5,001 feed, 0 campaign; 0 retried, 0 refused
+  time     extract 690ms, transform 180ms, load 0s
 `
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
+	calls, stage, err := readText([]byte(text))
+	if err != nil || calls != 5001 || stage != 690*time.Millisecond {
+		t.Errorf("%d, %v, %v", calls, stage, err)
 	}
-	got, err := readStages(path)
-	want := map[string]time.Duration{"extract": 1500 * time.Millisecond, "load": 250 * time.Millisecond}
-	if err != nil || !cmp.Equal(got, want) {
-		t.Errorf("%v, %v, want %v", got, err, want)
+	for _, bad := range []string{"", "  calls  6 list, 5,001 feed, 0 campaign", "extract 690ms, transform"} {
+		if _, _, err := readText([]byte(bad)); err == nil {
+			t.Errorf("%q: no error", bad)
+		}
 	}
 }
 

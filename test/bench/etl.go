@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -15,9 +16,8 @@ import (
 // place is a folder of one pipeline: its configuration, mirror and tables.
 type place struct{ dir string }
 
-func (p place) tables() string  { return filepath.Join(p.dir, "tables") }
-func (p place) mirror() string  { return filepath.Join(p.dir, "mirror") }
-func (p place) metrics() string { return filepath.Join(p.dir, "metrics.txt") }
+func (p place) tables() string { return filepath.Join(p.dir, "tables") }
+func (p place) mirror() string { return filepath.Join(p.dir, "mirror") }
 
 const pipelines = `version: 1
 pipelines:
@@ -77,13 +77,11 @@ func (r report) events() (n int64) {
 type outcome struct {
 	usage
 	report report
-	stages map[string]time.Duration // extract, transform, load
 }
 
 // etlRun measures `roistat-etl run` in the place.
 func (b *bench) etlRun(ctx context.Context, p place, flags ...string) (outcome, error) {
-	args := append([]string{"run", "--json", "--progress", "none", "--metrics-file", p.metrics()}, flags...)
-	u, err := measure(ctx, p.dir, b.etl, args...)
+	u, err := measure(ctx, p.dir, b.etl, append([]string{"run", "--json", "--progress", "none"}, flags...)...)
 	if err != nil {
 		return outcome{}, err
 	}
@@ -94,8 +92,7 @@ func (b *bench) etlRun(ctx context.Context, p place, flags ...string) (outcome, 
 	if o.report.Outcome != "ok" || o.report.Calls.Retried > 0 {
 		return o, fmt.Errorf("a run that is %q with %d retries has no figures", o.report.Outcome, o.report.Calls.Retried)
 	}
-	o.stages, err = readStages(p.metrics())
-	return o, err
+	return o, nil
 }
 
 // lastReport reads the report, the last line of the output.
@@ -108,27 +105,42 @@ func lastReport(out []byte) (r report, err error) {
 	return r, nil
 }
 
-// readStages reads how long each stage took from the metrics file.
-func readStages(path string) (map[string]time.Duration, error) {
-	text, err := os.ReadFile(path)
+// extracted is what a run that publishes nothing did.
+type extracted struct {
+	usage
+	calls int64         // for feeds
+	stage time.Duration // of the extraction, with the list
+}
+
+// etlExtract measures an extraction. How long the stage took stands only in the
+// report for people.
+func (b *bench) etlExtract(ctx context.Context, p place) (extracted, error) {
+	u, err := measure(ctx, p.dir, b.etl, "run", "--no-publish", "--progress", "none")
 	if err != nil {
-		return nil, fmt.Errorf("read the metrics: %w", err)
+		return extracted{}, err
 	}
-	stages := map[string]time.Duration{}
-	for l := range strings.Lines(string(text)) {
-		name, value, ok := strings.Cut(strings.TrimSpace(l), "} ")
-		if !ok || !strings.HasPrefix(name, "roistat_etl_duration_seconds{") {
-			continue
+	e := extracted{usage: u}
+	e.calls, e.stage, err = readText(u.out)
+	return e, err
+}
+
+// readText finds the number of feed calls and the time of the extraction.
+func readText(out []byte) (calls int64, stage time.Duration, err error) {
+	find := func(pattern string) string {
+		if m := regexp.MustCompile(pattern).FindSubmatch(out); m != nil {
+			return string(m[1])
 		}
-		_, stage, _ := strings.Cut(name, `stage="`)
-		stage, _, _ = strings.Cut(stage, `"`)
-		s, err := strconv.ParseFloat(value, 64)
-		if err != nil {
-			return nil, fmt.Errorf("read the metrics of %s: %w", stage, err)
-		}
-		stages[stage] = time.Duration(s * float64(time.Second))
+		return ""
 	}
-	return stages, nil
+	calls, err = strconv.ParseInt(strings.ReplaceAll(find(`([0-9,]+) feed,`), ",", ""), 10, 64)
+	if err != nil {
+		return 0, 0, fmt.Errorf("read the feed calls from the report: %w", err)
+	}
+	stage, err = time.ParseDuration(find(`extract ([0-9a-zµ.]+),`))
+	if err != nil {
+		return 0, 0, fmt.Errorf("read the time of the extraction from the report: %w", err)
+	}
+	return calls, stage, nil
 }
 
 // forget empties what the place has of a kind, so that the next run starts anew.

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"slices"
-	"time"
 )
 
 // series is one figure over the rounds.
@@ -56,12 +55,4 @@ func verdict(met bool) string {
 		return "met"
 	}
 	return "**missed**"
-}
-
-// rate is n a second.
-func rate(n int64, d time.Duration) float64 {
-	if d <= 0 {
-		return 0
-	}
-	return float64(n) / d.Seconds()
 }
