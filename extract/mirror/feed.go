@@ -27,6 +27,7 @@ type Answer struct {
 	At      time.Time
 	RowHash int64 // of the client's row as it was known when asking: Candidate.RowHash
 	Items   int64
+	Gone    bool // set by Enter: an Absent client that a complete list has missed too
 
 	hash []byte
 	body []byte
@@ -115,9 +116,14 @@ func (t *tx) absent(a *Answer) error {
 			return err
 		}
 	}
-	return t.exec(`UPDATE clients SET fetched_at = ?1, read_hash = ?2, suspect = 0, not_found = 1, failures = 0,
-		gone_at = CASE WHEN missed > 0 AND gone_at = 0 THEN ?1 ELSE gone_at END WHERE id = ?3`,
+	err := t.exec(`UPDATE clients SET fetched_at = ?, read_hash = ?, suspect = 0, not_found = 1, failures = 0 WHERE id = ?`,
 		a.At.UnixMilli(), a.RowHash, a.Client)
+	if err != nil {
+		return err
+	}
+	n, err := t.run(`UPDATE clients SET gone_at = ? WHERE id = ? AND missed > 0 AND gone_at = 0`, a.At.UnixMilli(), a.Client)
+	a.Gone = n > 0
+	return err
 }
 
 // Accept drops the feeds before the latest: the run that holds the latest has

@@ -1,0 +1,185 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/klauspost/compress/gzip"
+)
+
+// Options say where the API is and who asks.
+type Options struct {
+	BaseURL     string // such as https://cloud.roistat.com/api/v1
+	Key         string
+	Project     string
+	Timeout     time.Duration // of a call, its body included; 0: one minute
+	MaxResponse int64         // the largest body, inflated; 0: 64 MiB
+	Concurrency int           // connections that are kept
+	CAFile      string        // PEM certificates trusted besides the system's
+	UserAgent   string
+
+	// Transport replaces the network, in tests.
+	Transport http.RoundTripper
+}
+
+// Client asks the API of one project. Its methods are safe for concurrent use.
+// All errors of its questions are an [*Error].
+type Client struct {
+	base, project string
+	timeout       time.Duration
+	max           int64
+	header        http.Header
+	secret        secret
+	http          *http.Client
+	gzips         sync.Pool
+}
+
+// New makes a client. It fails on a base URL, key or certificate file that can't
+// be used; the error doesn't hold the key.
+func New(o Options) (*Client, error) {
+	u, err := url.Parse(o.BaseURL)
+	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
+		return nil, fmt.Errorf("%q is no base URL of an API", o.BaseURL)
+	}
+	if strings.ContainsFunc(o.Key, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+		return nil, errors.New("the API key holds a control character (a line feed at its end?)")
+	}
+	c := &Client{
+		base: strings.TrimSuffix(o.BaseURL, "/"), project: o.Project, secret: newSecret(o.Key),
+		timeout: o.Timeout, max: o.MaxResponse,
+		header: http.Header{"Api-Key": {o.Key}, "Use-Http-Code": {"1"}, "Content-Type": {"application/json"}, "Accept": {"application/json"}},
+	}
+	if o.UserAgent != "" {
+		c.header.Set("User-Agent", o.UserAgent)
+	}
+	if !loopback(u.Hostname()) { // there packing costs more than it saves
+		c.header.Set("Accept-Encoding", "gzip")
+	}
+	if c.timeout <= 0 {
+		c.timeout = time.Minute
+	}
+	if c.max <= 0 {
+		c.max = 64 << 20
+	}
+	transport := o.Transport
+	if transport == nil {
+		if transport, err = network(o); err != nil {
+			return nil, err
+		}
+	}
+	c.http = &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	return c, nil
+}
+
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// network makes the transport: TLS is always verified.
+func network(o Options) (*http.Transport, error) {
+	roots, err := x509.SystemCertPool()
+	if err != nil {
+		roots = x509.NewCertPool()
+	}
+	if o.CAFile != "" {
+		pem, err := os.ReadFile(o.CAFile)
+		if err != nil {
+			return nil, fmt.Errorf("read ca_file: %w", err)
+		}
+		if !roots.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("ca_file %s holds no certificate", o.CAFile)
+		}
+	}
+	n := max(1, o.Concurrency)
+	return &http.Transport{
+		Proxy:               http.ProxyFromEnvironment,
+		DialContext:         (&net.Dialer{Timeout: 15 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+		TLSClientConfig:     &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
+		TLSHandshakeTimeout: 15 * time.Second,
+		MaxIdleConns:        n,
+		MaxIdleConnsPerHost: n,
+		IdleConnTimeout:     90 * time.Second,
+		ForceAttemptHTTP2:   true,
+		DisableCompression:  true, // gzip is read here, with pooled readers
+	}, nil
+}
+
+// Close gives back the connections that are kept.
+func (c *Client) Close() { c.http.CloseIdleConnections() }
+
+// ask makes one request and returns the fields of its successful answer.
+func (c *Client) ask(ctx context.Context, method, path string, query url.Values, question []byte) (*fields, *Error) {
+	limited, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	query.Set("project", c.project)
+	req, err := http.NewRequestWithContext(limited, method, c.base+path+"?"+query.Encode(), bytes.NewReader(question))
+	if err != nil {
+		return nil, c.lost(ctx, 0, err)
+	}
+	req.Header = c.header // never written to: requests share it
+	resp, err := c.http.Do(req)
+	if err != nil {
+		var u *url.Error
+		if errors.As(err, &u) {
+			err = u.Err // without the URL, which is long and says nothing new
+		}
+		return nil, c.lost(ctx, 0, err)
+	}
+	defer resp.Body.Close() //nolint:errcheck // it was read; what closing says changes nothing
+	body, fault := c.body(ctx, resp)
+	if fault != nil {
+		return nil, fault
+	}
+	return c.judge(resp, body)
+}
+
+// body reads an answer, inflated, up to the largest that is taken.
+func (c *Client) body(ctx context.Context, resp *http.Response) ([]byte, *Error) {
+	var from io.Reader = resp.Body
+	if strings.EqualFold(resp.Header.Get("Content-Encoding"), "gzip") {
+		z, err := c.gunzip(resp.Body)
+		if err != nil {
+			return nil, c.lost(ctx, resp.StatusCode, err)
+		}
+		defer c.gzips.Put(z)
+		from = z
+	} else if resp.ContentLength > c.max {
+		return nil, c.tooLarge(resp)
+	}
+	var buf bytes.Buffer
+	if n := resp.ContentLength; n > 0 && n <= c.max && from == resp.Body {
+		buf.Grow(int(min(n, 1<<20)) + bytes.MinRead)
+	}
+	n, err := buf.ReadFrom(io.LimitReader(from, c.max+1))
+	switch {
+	case err != nil:
+		return nil, c.lost(ctx, resp.StatusCode, fmt.Errorf("the answer broke off after %d bytes: %w", n, err))
+	case n > c.max:
+		return nil, c.tooLarge(resp)
+	}
+	return buf.Bytes(), nil
+}
+
+func (c *Client) tooLarge(resp *http.Response) *Error {
+	return c.bad(resp.StatusCode, "too_large", "the answer has more than %d bytes (max_response)", c.max)
+}
+
+func (c *Client) gunzip(body io.Reader) (*gzip.Reader, error) {
+	if z, ok := c.gzips.Get().(*gzip.Reader); ok {
+		return z, z.Reset(body)
+	}
+	return gzip.NewReader(body)
+}

@@ -1,0 +1,128 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// Kind says what to do about an error.
+type Kind uint8
+
+// The kinds of errors.
+const (
+	Transient Kind = iota // the network, or the server in trouble: ask again
+	Bad                   // an answer that can't be used: ask again
+	Limited               // a quota is used up: wait, then ask again
+	Refused               // for good, whatever is asked: key, permission, option
+	NotFound              // what was asked for is not there
+	Rejected              // this question alone is refused
+)
+
+// String returns the kind's word.
+func (k Kind) String() string {
+	return [...]string{"transient", "bad answer", "rate limited", "refused", "not found", "rejected"}[k]
+}
+
+// Error is a call that brought no usable answer. Its text never holds the key.
+type Error struct {
+	Kind        Kind
+	Code        string        // the API's error code, or ours: network, timeout, http_502, bad_json, bad_answer, too_large, redirect
+	HTTP        int           // status; 0: there was no answer
+	RetryAfter  time.Duration // what the server asked for; 0: nothing
+	Description string        // what it said, or what happened; at most 200 characters
+
+	cause error // a context's error, which callers may ask for
+}
+
+// Error gives code, status and description.
+func (e *Error) Error() string {
+	text := e.Code
+	if e.HTTP != 0 && e.HTTP != http.StatusOK {
+		text += fmt.Sprintf(" (HTTP %d)", e.HTTP)
+	}
+	if e.Description != "" {
+		text += ": " + e.Description
+	}
+	return text
+}
+
+// Unwrap returns the context's error if that ended the call.
+func (e *Error) Unwrap() error { return e.cause }
+
+// Remedy says what a person can do about a code that is refused for good; "" for
+// any other code.
+func Remedy(code string) string {
+	switch code {
+	case "authentication_failed", "http_401":
+		return "check the API key: Roistat doesn't know it"
+	case "authorization_failed", "access_denied", "http_403":
+		return "give the key's owner access to this project, or check the project number"
+	case "option_not_available":
+		return "Client Management isn't part of the project's tariff: ask Roistat to add it"
+	case "option_not_enabled":
+		return "switch on Client Management in the project's settings"
+	case "option_not_paid", "http_402":
+		return "pay for Client Management in the project's billing"
+	case "insufficient_funds":
+		return "top up the project's balance"
+	case "project_frozen":
+		return "the project is frozen: unfreeze it in its settings or billing"
+	}
+	return ""
+}
+
+// classify says of which kind an error code is. Codes that nobody has named yet
+// go by their status.
+func classify(code string, status int) Kind {
+	switch {
+	case code == "request_limit_error" || status == http.StatusTooManyRequests:
+		return Limited
+	case Remedy(code) != "":
+		return Refused
+	}
+	switch code {
+	case "resource_not_found":
+		return NotFound
+	case "internal_error", "unknown_error", "integration_error", "http_408", "http_425":
+		return Transient
+	}
+	if status >= http.StatusInternalServerError {
+		return Transient
+	}
+	return Rejected
+}
+
+// retryAfter reads the header: seconds, or a date.
+func retryAfter(h http.Header, now time.Time) time.Duration {
+	v := h.Get("Retry-After")
+	if s, err := strconv.ParseFloat(v, 64); err == nil && s > 0 && s < 1e6 {
+		return time.Duration(s * float64(time.Second))
+	}
+	if t, err := http.ParseTime(v); err == nil && t.After(now) {
+		return t.Sub(now)
+	}
+	return 0
+}
+
+// lost makes the error of a call that brought no whole answer.
+func (c *Client) lost(ctx context.Context, status int, err error) *Error {
+	e := &Error{Kind: Transient, Code: "network", HTTP: status, Description: c.clean(err.Error())}
+	var timeout interface{ Timeout() bool }
+	switch {
+	case ctx.Err() != nil:
+		e.cause = context.Cause(ctx)
+		e.Code, e.Description = "cancelled", ""
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
+		e.Code, e.Description = "timeout", fmt.Sprintf("no whole answer within %v", c.timeout)
+	}
+	return e
+}
+
+// bad makes the error of an answer that can't be used.
+func (c *Client) bad(status int, code, format string, args ...any) *Error {
+	return &Error{Kind: Bad, Code: code, HTTP: status, Description: c.clean(fmt.Sprintf(format, args...))}
+}

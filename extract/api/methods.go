@@ -1,0 +1,107 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"github.com/go-faster/jx"
+)
+
+// ListQuestion asks for a page of clients.
+type ListQuestion struct {
+	Filters json.RawMessage `json:"filters,omitempty"` // as the API takes them; nil: none
+	Limit   int64           `json:"limit"`
+	Offset  int64           `json:"offset"`
+}
+
+// ListPage is a page of clients. Its rows lie in one body, which they keep in memory.
+type ListPage struct {
+	Rows  [][]byte // elements of "clients", JSON as received
+	Total int64    // how many clients the API says there are
+}
+
+// List asks for a page of clients.
+func (c *Client) List(ctx context.Context, q ListQuestion) (*ListPage, error) {
+	f, err := c.post(ctx, "/project/clients", q)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := f.array("clients", f.clients)
+	if err != nil {
+		return nil, err
+	}
+	total, err := f.count("total", f.total)
+	if err != nil {
+		return nil, err
+	}
+	return &ListPage{rows, total}, nil
+}
+
+// Feed is a client's feed.
+type Feed struct {
+	JSON  []byte // the array, as received
+	Items int64
+}
+
+// Feed asks for a client's feed. A client that the API doesn't know is NotFound.
+func (c *Client) Feed(ctx context.Context, client int64) (*Feed, error) {
+	f, err := c.ask(ctx, http.MethodGet, "/project/clients/detail/feed", url.Values{"client": {strconv.FormatInt(client, 10)}}, nil)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case f.feed == nil:
+		return nil, c.bad(f.http, "bad_answer", "the answer has no feed")
+	case f.feed.Type() == jx.Object && emptyObject(f.feed):
+		return &Feed{JSON: []byte("[]")}, nil
+	case f.feed.Type() != jx.Array:
+		return nil, c.bad(f.http, "bad_answer", "the answer's feed is no list")
+	}
+	feed := &Feed{JSON: f.feed}
+	if err := jx.DecodeBytes(f.feed).Arr(func(d *jx.Decoder) error { feed.Items++; return d.Skip() }); err != nil {
+		return nil, c.bad(f.http, "bad_json", "the answer's feed: %v", err)
+	}
+	return feed, nil
+}
+
+// ContactsQuestion asks for a page of one campaign's contacts.
+type ContactsQuestion struct {
+	Metrics   []string `json:"metric_ids"`
+	Campaigns []int64  `json:"campaign_ids"`
+	Limit     int64    `json:"limit"`
+	Offset    int64    `json:"offset"`
+}
+
+// ContactsPage is a page of contacts. Its rows lie in one body, which they keep in memory.
+type ContactsPage struct {
+	Rows  [][]byte // elements of "data", JSON as received
+	Total int64    // how many there are, whatever the limit
+}
+
+// Contacts asks for a page of a campaign's contacts.
+func (c *Client) Contacts(ctx context.Context, q ContactsQuestion) (*ContactsPage, error) {
+	f, err := c.post(ctx, "/project/clients/campaign/contact/list", q)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := f.array("data", f.data)
+	if err != nil {
+		return nil, err
+	}
+	total, err := f.count("total_count", f.totalCounts)
+	if err != nil {
+		return nil, err
+	}
+	return &ContactsPage{rows, total}, nil
+}
+
+func (c *Client) post(ctx context.Context, path string, question any) (*fields, *Error) {
+	body, err := json.Marshal(question)
+	if err != nil {
+		return nil, &Error{Kind: Rejected, Code: "bad_question", Description: c.clean(err.Error())}
+	}
+	return c.ask(ctx, http.MethodPost, path, url.Values{}, body)
+}

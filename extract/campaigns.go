@@ -1,0 +1,185 @@
+package extract
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/go-faster/jx"
+
+	"roistat-etl/extract/api"
+	"roistat-etl/schemas"
+)
+
+// contactsPage is how many contacts a page asks for.
+const contactsPage = 1000
+
+// campaigns asks for each campaign's contacts. One that fails keeps its former
+// answer; one that is no longer configured leaves the mirror.
+func (r *run) campaigns(ctx context.Context) error {
+	ids := map[int64]bool{}
+	r.tally.begin("campaigns", int64(len(r.Campaigns)))
+	for _, c := range r.Campaigns {
+		ids[c.ID] = true
+	}
+	if err := r.Mirror.KeepCampaigns(ctx, ids); err != nil {
+		return err
+	}
+	for i, c := range r.Campaigns {
+		if r.result.Stopped != "" {
+			err := &stop{r.result.Stopped}
+			r.result.FailedCampaigns = append(r.result.FailedCampaigns, FailedCampaign{c.ID, string(err.reason), "not asked: " + err.reason.sentence()})
+			continue
+		}
+		if err := r.campaign(ctx, c); err != nil {
+			return fmt.Errorf("campaign %d: %w", c.ID, err)
+		}
+		r.tally.move(int64(i+1), int64(len(r.Campaigns)))
+	}
+	return nil
+}
+
+// campaign asks for one campaign. Only what ends the run is returned.
+func (r *run) campaign(ctx context.Context, c Campaign) error {
+	w := contacts{run: r, campaign: c}
+	err := w.read(ctx)
+	if err == nil {
+		return r.Mirror.SetCampaign(ctx, schemas.Campaign{ID: c.ID, Rows: w.rows}, time.Now())
+	}
+	f := FailedCampaign{ID: c.ID, Error: err.Error()}
+	var s *stop
+	var e *api.Error
+	switch {
+	case errors.As(err, &s):
+		f.Code, f.Error = string(s.reason), "not all asked: "+s.reason.sentence()
+		err = r.stopped(err)
+	case errors.As(err, &e) && e.Kind != api.Refused && e.Unwrap() == nil:
+		f.Code, err = e.Code, nil
+	case errors.Is(err, errShort), errors.Is(err, errLost):
+		f.Code, err = "short", nil
+	}
+	r.result.FailedCampaigns = append(r.result.FailedCampaigns, f)
+	return err
+}
+
+// errShort says that a campaign's pages held fewer contacts than the API says there are.
+var errShort = errors.New("fewer contacts than the API says there are")
+
+// errLost says that a page holds nothing of the page before it, which it should repeat in part.
+var errLost = errors.New("the contacts shifted while they were read")
+
+// contacts is a campaign whose pages are being read.
+type contacts struct {
+	run      *run
+	campaign Campaign
+	cursor   cursor
+	rows     [][]byte
+	keys     []string // of rows: their contacts
+	last     []string // keys of the last page
+	total    int64
+}
+
+// read asks page by page, and once more from the start if the contacts shifted
+// too far meanwhile. Rows count towards the total, repeated contacts too.
+func (w *contacts) read(ctx context.Context) error {
+	err := w.pages(ctx)
+	if errors.Is(err, errLost) {
+		w.cursor, w.rows, w.keys, w.last = cursor{}, nil, nil, nil
+		err = w.pages(ctx)
+	}
+	if err == nil && int64(len(w.rows)) < w.total {
+		err = fmt.Errorf("%d of %d: %w", len(w.rows), w.total, errShort)
+	}
+	return err
+}
+
+func (w *contacts) pages(ctx context.Context) error {
+	for {
+		at := w.cursor.Offset
+		page, err := w.ask(ctx)
+		if err != nil {
+			return fmt.Errorf("page at offset %d: %w", at, err)
+		}
+		if w.total = page.Total; len(page.Rows) == 0 {
+			return nil
+		}
+		fresh, err := w.take(page.Rows)
+		if err != nil {
+			return fmt.Errorf("page at offset %d: %w", at, err)
+		}
+		if fresh == 0 || at+int64(len(page.Rows)) >= w.total && int64(len(w.rows)) >= w.total {
+			return nil
+		}
+	}
+}
+
+func (w *contacts) ask(ctx context.Context) (page *api.ContactsPage, err error) {
+	q := api.ContactsQuestion{Metrics: w.campaign.Metrics, Campaigns: []int64{w.campaign.ID}, Limit: contactsPage, Offset: w.cursor.Offset}
+	err = w.run.call(ctx, campaignCall, nil, func(ctx context.Context) error {
+		page, err = w.run.Source.Contacts(ctx, q)
+		return err
+	})
+	return page, err
+}
+
+// take appends a page's rows without those that repeat the end of the rows so
+// far, and says how many it appended.
+func (w *contacts) take(page [][]byte) (fresh int, err error) {
+	keys := make([]string, len(page))
+	for i, raw := range page {
+		keys[i] = contact(raw)
+	}
+	same := w.repeated(keys)
+	if same == 0 && w.cursor.Overlap > 0 {
+		return 0, errLost
+	}
+	w.cursor.advance(int64(len(page)), true)
+	copy(w.rows[len(w.rows)-same:], page[:same]) // the later answer counts
+	w.rows = append(w.rows, page[same:]...)
+	w.keys, w.last = append(w.keys, keys[same:]...), keys
+	return len(page) - same, nil
+}
+
+// repeated is how many rows at the beginning of a page end the rows so far: as
+// many as were asked for again, or, if the contacts shifted, the most that fit.
+// Where none were asked for again, only a page that is the last one once more
+// repeats anything: the server doesn't know offsets.
+func (w *contacts) repeated(keys []string) int {
+	fits := func(n int) bool { return slices.Equal(w.keys[len(w.keys)-n:], keys[:n]) }
+	switch n := int(w.cursor.Overlap); {
+	case len(w.last) > 0 && slices.Equal(w.last, keys):
+		return len(keys)
+	case n == 0:
+		return 0
+	case n <= len(keys) && fits(n):
+		return n
+	}
+	for n := min(len(w.keys), len(keys)); n > 0; n-- {
+		if fits(n) {
+			return n
+		}
+	}
+	return 0
+}
+
+// contact is what names a row: its contact, or the whole row if it has none.
+func contact(raw []byte) string {
+	name := string(raw)
+	d := jx.DecodeBytes(raw)
+	if d.Next() != jx.Object {
+		return name
+	}
+	err := d.ObjBytes(func(d *jx.Decoder, key []byte) error {
+		v, err := d.Raw()
+		if string(key) == "contact" {
+			name = string(v)
+		}
+		return err
+	})
+	if err != nil {
+		return string(raw)
+	}
+	return name
+}
