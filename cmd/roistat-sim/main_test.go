@@ -160,6 +160,16 @@ func TestFaultsAndNightsFromTheCommandLine(t *testing.T) {
 	if body := get(t, "", "http://"+s.addr+"/_sim/stats"); !strings.Contains(body, `"nights":2`) {
 		t.Errorf("%s", body)
 	}
+	before := get(t, "sim-key", s.feed(50))
+	res, err := http.Post("http://"+s.addr+"/_sim/night?n=4", "", nil) // each touches half of the clients
+	if err != nil {
+		t.Fatal(err)
+	}
+	res.Body.Close()
+	http.DefaultClient.CloseIdleConnections()
+	if after := get(t, "sim-key", s.feed(50)); after == before {
+		t.Error("four nights with a share of 50% left client 50 as it was")
+	}
 	s.stop(t, syscall.SIGTERM)
 }
 

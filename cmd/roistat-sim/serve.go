@@ -127,6 +127,7 @@ func (s *serving) server(log io.Writer) (*sim.Server, error) {
 	if s.accessLog {
 		s.opt.AccessLog = slog.New(slog.NewTextHandler(log, nil))
 	}
+	s.opt.NightShare = float64(s.share)
 	server, err := sim.New(s.opt)
 	if err == nil {
 		server.Night(s.nights, float64(s.share))

@@ -35,7 +35,7 @@ func reply(w http.ResponseWriter, v any) {
 
 // nightControl moves the world on: ?n=1&share=1%.
 func (s *Server) nightControl(w http.ResponseWriter, r *http.Request) {
-	n, share := 1, DefaultShare
+	n, share := 1, s.opt.NightShare
 	var err error
 	if v := r.FormValue("n"); v != "" {
 		n, err = strconv.Atoi(v)

@@ -21,6 +21,7 @@ type Options struct {
 	ContactPage int           // rows of a contacts page at most
 	NoGzip      bool          // never compress, whatever the client accepts
 	Cache       bool          // keep what was rendered
+	NightShare  float64       // of the clients that a night touches, where the call names none
 	Faults      []Fault
 	AccessLog   *slog.Logger // a line a call, without the key; nil for none
 }
@@ -33,6 +34,8 @@ func DefaultOptions() Options {
 		Key:      "sim-key",
 		Projects: []string{"12345"},
 		MaxPage:  1000,
+
+		NightShare: DefaultShare,
 	}
 }
 
