@@ -5,10 +5,12 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"hash"
 	"io"
 
+	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/parquet"
 	"github.com/apache/arrow/go/v17/parquet/compress"
 	"github.com/apache/arrow/go/v17/parquet/pqarrow"
@@ -47,8 +49,9 @@ func properties(t *schemas.Table, codec compress.Compression) *parquet.WriterPro
 	return parquet.NewWriterProperties(opts...)
 }
 
-// sink counts and hashes what is written, and remembers the first error, since
-// pqarrow loses some.
+// sink counts and hashes what is written. The first error it keeps to itself,
+// and takes the rest for nothing: pqarrow loses some errors, panics on others, and
+// then keeps record batches that it should release.
 type sink struct {
 	to    io.Writer
 	hash  hash.Hash
@@ -56,16 +59,16 @@ type sink struct {
 	err   error
 }
 
-// Write implements io.Writer.
+// Write implements io.Writer. It never fails; see err.
 func (s *sink) Write(b []byte) (int, error) {
 	if s.err != nil {
-		return 0, s.err
+		return len(b), nil
 	}
 	n, err := s.to.Write(b)
 	s.hash.Write(b[:n])
 	s.bytes += int64(n)
 	s.err = err
-	return n, err
+	return len(b), nil
 }
 
 // written describes a file after it was written.
@@ -77,47 +80,40 @@ type written struct {
 // encode writes the rows as a Parquet file to w.
 func encode(ctx context.Context, w io.Writer, t *schemas.Table, codec compress.Compression, rows load.Rows) (written, error) {
 	out := &sink{to: w, hash: sha256.New()}
-	buffer := bufio.NewWriterSize(out, writeBuffer)
-	n, err := encodeRows(ctx, buffer, t, codec, rows)
-	if err == nil {
-		err = buffer.Flush()
-	}
+	n, err := out.encode(ctx, t, codec, rows)
 	if out.err != nil {
 		err = out.err
 	}
 	return written{n, out.bytes, hex.EncodeToString(out.hash.Sum(nil))}, err
 }
 
-// encodeRows writes one row group for each record batch, and counts the rows.
-func encodeRows(ctx context.Context, w io.Writer, t *schemas.Table, codec compress.Compression, rows load.Rows) (n int64, err error) {
+// encode writes one row group for each record batch, and counts the rows.
+func (s *sink) encode(ctx context.Context, t *schemas.Table, codec compress.Compression, rows load.Rows) (n int64, err error) {
 	defer recovered("pqarrow", &err)
-	out, err := pqarrow.NewFileWriter(t.Arrow(), w, properties(t, codec), pqarrow.DefaultWriterProps())
+	buffer := bufio.NewWriterSize(s, writeBuffer)
+	out, err := pqarrow.NewFileWriter(t.Arrow(), buffer, properties(t, codec), pqarrow.DefaultWriterProps())
 	if err != nil {
 		return 0, err
 	}
-	n, err = writeBatches(ctx, out, rows)
-	if closing := out.Close(); err == nil {
-		err = closing
+	for rec, err := range rows {
+		if err == nil {
+			n += rec.NumRows()
+			err = s.batch(ctx, out, rec)
+		}
+		if err != nil {
+			return n, errors.Join(err, out.Close())
+		}
 	}
-	return n, err
+	return n, errors.Join(out.Close(), buffer.Flush())
 }
 
-func writeBatches(ctx context.Context, out *pqarrow.FileWriter, rows load.Rows) (n int64, err error) {
-	for rec, err := range rows {
-		if err != nil {
-			return n, err
-		}
-		n += rec.NumRows()
-		err = context.Cause(ctx)
-		if err == nil && rec.NumRows() > 0 {
-			err = out.Write(rec)
-		}
-		rec.Release()
-		if err != nil {
-			return n, err
-		}
+// batch writes a batch and releases it, also if pqarrow panics.
+func (s *sink) batch(ctx context.Context, out *pqarrow.FileWriter, rec arrow.Record) error {
+	defer rec.Release()
+	if err := context.Cause(ctx); err != nil || rec.NumRows() == 0 {
+		return err
 	}
-	return n, nil
+	return errors.Join(out.Write(rec), s.err)
 }
 
 // recovered turns a panic of a library into an error.
