@@ -17,7 +17,7 @@ func seed(f *testing.F, name string, whole bool) {
 		f.Add(all)
 	}
 	for _, r := range rows {
-		f.Add([]byte(r))
+		f.Add(r)
 		f.Add([]byte("[" + string(r) + "," + string(r) + "]"))
 	}
 	for _, s := range scalars {

@@ -50,13 +50,13 @@ func TestCanonical(t *testing.T) {
 }
 
 func TestCompactKeepsTheOrderOfKeys(t *testing.T) {
-	for text, want := range map[string]string{
-		` { "b" : 1.0 , "a" : [ "\u0444" , { } , "x  y" ] , "b" : "\n\u0001" } `: `{"b":1.0,"a":["ф",{},"x  y"],"b":"\n\u0001"}`,
-		`["\ud800"]`: `["\ud800"]`,
-		`[]`:         `[]`,
+	for _, c := range []struct{ text, want string }{
+		{` { "b" : 1.0 , "a" : [ "\u0444" , { } , "x  y" ] , "b" : "\n\u0001" } `, `{"b":1.0,"a":["ф",{},"x  y"],"b":"\n\u0001"}`},
+		{`["\ud800"]`, `["\ud800"]`},
+		{`[]`, `[]`},
 	} {
-		if got := string(AppendCompact(nil, []byte(text))); got != want {
-			t.Errorf("got %s, want %s", got, want)
+		if got := string(AppendCompact(nil, []byte(c.text))); got != c.want {
+			t.Errorf("got %s, want %s", got, c.want)
 		}
 	}
 }
