@@ -88,9 +88,6 @@ func (s *serving) run(ctx context.Context, out, log io.Writer) error {
 		return err
 	}
 	if err := server.Warm(ctx); err != nil {
-		if ctx.Err() != nil {
-			return nil // told to stop before it listened
-		}
 		return err
 	}
 	var lc net.ListenConfig
