@@ -6,7 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"regexp"
+	"strings"
 	"time"
 
 	"github.com/go-faster/jx"
@@ -71,8 +71,6 @@ func text(d *jx.Decoder, to *string) (err error) {
 	return err
 }
 
-var codePattern = regexp.MustCompile(`^[a-z][a-z0-9_]{0,63}$`) //nolint:gochecknoglobals // compiled once, never changed
-
 // judge decides whether an answer is a success.
 func (c *Client) judge(resp *http.Response, body []byte) (*fields, *Error) {
 	status := resp.StatusCode
@@ -92,10 +90,15 @@ func (c *Client) judge(resp *http.Response, body []byte) (*fields, *Error) {
 	return f, nil
 }
 
+// isCode tells whether a text looks like an error code of the API.
+func isCode(s string) bool {
+	return s != "" && len(s) <= 64 && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789_") == ""
+}
+
 // failure makes the error of an answer that reports one.
 func (c *Client) failure(resp *http.Response, f *fields, broken error) *Error {
 	code := f.code
-	if broken != nil || !codePattern.MatchString(code) {
+	if broken != nil || !isCode(code) {
 		code = fmt.Sprintf("http_%d", resp.StatusCode)
 	}
 	if code == "http_200" {

@@ -29,8 +29,8 @@ func (m *Mirror) SetCampaign(ctx context.Context, c schemas.Campaign, at time.Ti
 		text = append(text, row...)
 	}
 	body := enc.EncodeAll(append(text, ']'), nil)
-	return errors.Join(enc.Close(), m.w.do(ctx, "keep a campaign", func(t *tx) error {
-		return t.exec(`INSERT OR REPLACE INTO campaigns (id, fetched_at, rows, body) VALUES (?, ?, ?, ?)`, c.ID, at.UnixMilli(), len(c.Rows), body)
+	return errors.Join(enc.Close(), m.w.do(ctx, "keep a campaign", func(ctx context.Context, t *tx) error {
+		return t.exec(ctx, `INSERT OR REPLACE INTO campaigns (id, fetched_at, rows, body) VALUES (?, ?, ?, ?)`, c.ID, at.UnixMilli(), len(c.Rows), body)
 	}))
 }
 
@@ -40,12 +40,12 @@ func (m *Mirror) KeepCampaigns(ctx context.Context, ids map[int64]bool) error {
 	if err != nil {
 		return err
 	}
-	return m.w.do(ctx, "drop campaigns", func(t *tx) error {
+	return m.w.do(ctx, "drop campaigns", func(ctx context.Context, t *tx) error {
 		for _, id := range have {
 			if ids[id] {
 				continue
 			}
-			if err := t.exec(`DELETE FROM campaigns WHERE id = ?`, id); err != nil {
+			if err := t.exec(ctx, `DELETE FROM campaigns WHERE id = ?`, id); err != nil {
 				return err
 			}
 		}

@@ -56,72 +56,72 @@ func (m *Mirror) Enter(ctx context.Context, a *Answer, calls int) error {
 	if a == nil && calls == 0 {
 		return nil
 	}
-	return m.w.do(ctx, "keep an answer", func(t *tx) error {
+	return m.w.do(ctx, "keep an answer", func(ctx context.Context, t *tx) error {
 		if calls > 0 {
-			if err := t.journal(time.Now(), calls); err != nil {
+			if err := t.journal(ctx, time.Now(), calls); err != nil {
 				return err
 			}
 		}
 		if a == nil {
 			return nil
 		}
-		return t.answer(a)
+		return t.answer(ctx, a)
 	})
 }
 
-func (t *tx) answer(a *Answer) error {
+func (t *tx) answer(ctx context.Context, a *Answer) error {
 	switch a.Outcome {
 	case Suspect:
-		return t.exec(`UPDATE clients SET suspect = 1, failures = 0 WHERE id = ?`, a.Client)
+		return t.exec(ctx, `UPDATE clients SET suspect = 1, failures = 0 WHERE id = ?`, a.Client)
 	case Failed:
-		return t.exec(`UPDATE clients SET failures = failures + 1 WHERE id = ?`, a.Client)
+		return t.exec(ctx, `UPDATE clients SET failures = failures + 1 WHERE id = ?`, a.Client)
 	case Absent:
-		return t.absent(a)
+		return t.absent(ctx, a)
 	}
-	return t.feed(a)
+	return t.feed(ctx, a)
 }
 
 // feed stores a feed. One that is equal to the stored one is only marked as read.
-func (t *tx) feed(a *Answer) error {
-	stored, err := t.run(`INSERT OR IGNORE INTO feeds (id, hash, body) VALUES (?, ?, ?)`, a.Client, a.hash, a.body)
+func (t *tx) feed(ctx context.Context, a *Answer) error {
+	stored, err := t.run(ctx, `INSERT OR IGNORE INTO feeds (id, hash, body) VALUES (?, ?, ?)`, a.Client, a.hash, a.body)
 	if err != nil {
 		return err
 	}
 	if stored == 0 {
-		if err := t.replace(a); err != nil {
+		if err := t.replace(ctx, a); err != nil {
 			return err
 		}
 	}
-	return t.exec(`UPDATE clients SET fetched_at = ?, items = ?, read_hash = ?, suspect = 0, not_found = 0, failures = 0 WHERE id = ?`,
+	return t.exec(ctx, `UPDATE clients SET fetched_at = ?, items = ?, read_hash = ?, suspect = 0, not_found = 0, failures = 0 WHERE id = ?`,
 		a.At.UnixMilli(), a.Items, a.RowHash, a.Client)
 }
 
 // replace puts a changed feed in the place of the stored one, which is kept
 // unless an older one, the last that passed its gates, is kept already.
-func (t *tx) replace(a *Answer) error {
-	err := t.exec(`INSERT OR IGNORE INTO feeds_before (id, hash, read_hash, fetched_at, items, body)
+func (t *tx) replace(ctx context.Context, a *Answer) error {
+	err := t.exec(ctx, `INSERT OR IGNORE INTO feeds_before (id, hash, read_hash, fetched_at, items, body)
 		SELECT f.id, f.hash, c.read_hash, c.fetched_at, c.items, f.body FROM feeds f JOIN clients c ON c.id = f.id
 		WHERE f.id = ? AND f.hash <> ?`, a.Client, a.hash)
 	if err != nil {
 		return err
 	}
-	return t.exec(`UPDATE feeds SET hash = ?2, body = ?3 WHERE id = ?1 AND hash <> ?2`, a.Client, a.hash, a.body)
+	return t.exec(ctx, `UPDATE feeds SET hash = ?2, body = ?3 WHERE id = ?1 AND hash <> ?2`, a.Client, a.hash, a.body)
 }
 
 // absent marks a client whose feed is not there. One that a complete list has
 // missed too is gone.
-func (t *tx) absent(a *Answer) error {
+func (t *tx) absent(ctx context.Context, a *Answer) error {
 	if a.body != nil { // never read: there is no feed to stay
-		if err := t.exec(`INSERT OR IGNORE INTO feeds (id, hash, body) VALUES (?, ?, ?)`, a.Client, a.hash, a.body); err != nil {
+		if err := t.exec(ctx, `INSERT OR IGNORE INTO feeds (id, hash, body) VALUES (?, ?, ?)`, a.Client, a.hash, a.body); err != nil {
 			return err
 		}
 	}
-	err := t.exec(`UPDATE clients SET fetched_at = ?, read_hash = ?, suspect = 0, not_found = 1, failures = 0 WHERE id = ?`,
+	err := t.exec(ctx, `UPDATE clients SET fetched_at = ?, read_hash = ?, suspect = 0, not_found = 1, failures = 0 WHERE id = ?`,
 		a.At.UnixMilli(), a.RowHash, a.Client)
 	if err != nil {
 		return err
 	}
-	n, err := t.run(`UPDATE clients SET gone_at = ? WHERE id = ? AND missed > 0 AND gone_at = 0`, a.At.UnixMilli(), a.Client)
+	n, err := t.run(ctx, `UPDATE clients SET gone_at = ? WHERE id = ? AND missed > 0 AND gone_at = 0`, a.At.UnixMilli(), a.Client)
 	a.Gone = n > 0
 	return err
 }
@@ -129,23 +129,23 @@ func (t *tx) absent(a *Answer) error {
 // Accept drops the feeds before the latest: the run that holds the latest has
 // passed its gates.
 func (m *Mirror) Accept(ctx context.Context) error {
-	return m.w.do(ctx, "accept the feeds", func(t *tx) error { return t.exec(`DELETE FROM feeds_before`) })
+	return m.w.do(ctx, "accept the feeds", func(ctx context.Context, t *tx) error { return t.exec(ctx, `DELETE FROM feeds_before`) })
 }
 
 // Restore puts the feeds before the latest back: a gate has stopped the run that
 // holds the latest. Their clients are due again as they were then. It returns
 // how many feeds it put back.
 func (m *Mirror) Restore(ctx context.Context) (n int64, err error) {
-	err = m.w.do(ctx, "restore the feeds", func(t *tx) error {
+	err = m.w.do(ctx, "restore the feeds", func(ctx context.Context, t *tx) error {
 		for _, q := range []string{
 			`UPDATE feeds SET hash = b.hash, body = b.body FROM feeds_before b WHERE b.id = feeds.id`,
 			`UPDATE clients SET read_hash = b.read_hash, fetched_at = b.fetched_at, items = b.items FROM feeds_before b WHERE b.id = clients.id`,
 		} {
-			if n, err = t.run(q); err != nil {
+			if n, err = t.run(ctx, q); err != nil {
 				return err
 			}
 		}
-		return t.exec(`DELETE FROM feeds_before`)
+		return t.exec(ctx, `DELETE FROM feeds_before`)
 	})
 	return n, err
 }
@@ -154,14 +154,14 @@ func (m *Mirror) Restore(ctx context.Context) (n int64, err error) {
 // their ids stay. It returns how many clients it purged.
 func (m *Mirror) PurgeGone(ctx context.Context, before time.Time) (n int64, err error) {
 	const gone = `gone_at > 0 AND gone_at < ?`
-	err = m.w.do(ctx, "purge gone clients", func(t *tx) error {
+	err = m.w.do(ctx, "purge gone clients", func(ctx context.Context, t *tx) error {
 		for _, table := range []string{"feeds", "feeds_before"} {
 			q := `DELETE FROM ` + table + ` WHERE id IN (SELECT id FROM clients WHERE ` + gone + `)`
-			if err := t.exec(q, before.UnixMilli()); err != nil {
+			if err := t.exec(ctx, q, before.UnixMilli()); err != nil {
 				return err
 			}
 		}
-		n, err = t.run(`UPDATE clients SET row = NULL, hash = 0, items = 0 WHERE row IS NOT NULL AND `+gone, before.UnixMilli())
+		n, err = t.run(ctx, `UPDATE clients SET row = NULL, hash = 0, items = 0 WHERE row IS NOT NULL AND `+gone, before.UnixMilli())
 		return err
 	})
 	return n, err

@@ -19,16 +19,16 @@ type Calls struct {
 }
 
 // journal enters calls that are about to be made, and drops those that no hour needs.
-func (t *tx) journal(at time.Time, n int) error {
+func (t *tx) journal(ctx context.Context, at time.Time, n int) error {
 	slot := at.Truncate(Grain).Add(Grain)
-	entered, err := t.run(`INSERT OR IGNORE INTO calls (at, n) VALUES (?, ?)`, slot.UnixMilli(), n)
+	entered, err := t.run(ctx, `INSERT OR IGNORE INTO calls (at, n) VALUES (?, ?)`, slot.UnixMilli(), n)
 	if err != nil {
 		return err
 	}
 	if entered == 0 {
-		return t.exec(`UPDATE calls SET n = n + ? WHERE at = ?`, n, slot.UnixMilli())
+		return t.exec(ctx, `UPDATE calls SET n = n + ? WHERE at = ?`, n, slot.UnixMilli())
 	}
-	return t.exec(`DELETE FROM calls WHERE at < ?`, at.Add(-journalKept).UnixMilli())
+	return t.exec(ctx, `DELETE FROM calls WHERE at < ?`, at.Add(-journalKept).UnixMilli())
 }
 
 // Journal returns the calls entered since a time, in their order.

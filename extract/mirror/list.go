@@ -42,18 +42,18 @@ type Listed struct {
 
 // BeginList starts a list, forgetting how far an unfinished one had come.
 func (m *Mirror) BeginList(ctx context.Context) error {
-	return m.w.do(ctx, "begin a list", func(t *tx) error {
-		n, err := t.number(keyList)
+	return m.w.do(ctx, "begin a list", func(ctx context.Context, t *tx) error {
+		n, err := t.number(ctx, keyList)
 		if err != nil {
 			return err
 		}
-		if err := t.exec(`DELETE FROM listed`); err != nil {
+		if err := t.exec(ctx, `DELETE FROM listed`); err != nil {
 			return err
 		}
-		if err := t.exec(`DELETE FROM unlisted WHERE list > ?`, n); err != nil {
+		if err := t.exec(ctx, `DELETE FROM unlisted WHERE list > ?`, n); err != nil {
 			return err
 		}
-		return t.exec(`DELETE FROM meta WHERE key = ?`, keyState)
+		return t.exec(ctx, `DELETE FROM meta WHERE key = ?`, keyState)
 	})
 }
 
@@ -69,43 +69,43 @@ func (r *Reader) ListState(ctx context.Context) (state string, distinct int64, e
 
 // AddPage stores the rows of a page. Rows that have not changed aren't written.
 func (m *Mirror) AddPage(ctx context.Context, p Page) (l Listed, err error) {
-	err = m.w.do(ctx, "keep a page", func(t *tx) error {
+	err = m.w.do(ctx, "keep a page", func(ctx context.Context, t *tx) error {
 		l = Listed{}
-		number, err := t.number(keyList)
+		number, err := t.number(ctx, keyList)
 		if err != nil {
 			return err
 		}
 		for _, row := range p.Rows {
-			if err := t.row(row, p.At, &l); err != nil {
+			if err := t.row(ctx, row, p.At, &l); err != nil {
 				return err
 			}
 		}
 		for _, u := range p.Unlisted {
-			if err := t.exec(`INSERT OR REPLACE INTO unlisted (list, ordinal, raw) VALUES (?, ?, ?)`, number+1, u.Ordinal, u.Raw); err != nil {
+			if err := t.exec(ctx, `INSERT OR REPLACE INTO unlisted (list, ordinal, raw) VALUES (?, ?, ?)`, number+1, u.Ordinal, u.Raw); err != nil {
 				return err
 			}
 		}
-		return t.setMeta(keyState, p.State)
+		return t.setMeta(ctx, keyState, p.State)
 	})
 	return l, err
 }
 
 // row stores one row and counts it.
-func (t *tx) row(row Row, at time.Time, l *Listed) error {
-	fresh, err := t.run(`INSERT OR IGNORE INTO listed (id) VALUES (?)`, row.ID)
+func (t *tx) row(ctx context.Context, row Row, at time.Time, l *Listed) error {
+	fresh, err := t.run(ctx, `INSERT OR IGNORE INTO listed (id) VALUES (?)`, row.ID)
 	if err != nil {
 		return err
 	}
 	l.Fresh += fresh
 	hash := int64(xxh3.Hash(row.Raw))
 	var have, away, gone int64
-	known, err := t.one(`SELECT hash, missed, gone_at FROM clients WHERE id = ?`, []any{row.ID}, &have, &away, &gone)
+	known, err := t.one(ctx, `SELECT hash, missed, gone_at FROM clients WHERE id = ?`, []any{row.ID}, &have, &away, &gone)
 	switch {
 	case err != nil:
 		return err
 	case !known:
 		l.New++
-		return t.exec(`INSERT INTO clients (id, hash, active_at, first_seen_at, ordinal, row) VALUES (?, ?, ?, ?, ?, ?)`,
+		return t.exec(ctx, `INSERT INTO clients (id, hash, active_at, first_seen_at, ordinal, row) VALUES (?, ?, ?, ?, ?, ?)`,
 			row.ID, hash, millis(row.Active), at.UnixMilli(), row.Ordinal, row.Raw)
 	case have == hash && away == 0 && gone == 0:
 		return nil
@@ -113,7 +113,7 @@ func (t *tx) row(row Row, at time.Time, l *Listed) error {
 	if have != hash || gone != 0 {
 		l.Changed++
 	}
-	return t.exec(`UPDATE clients SET hash = ?, active_at = ?, ordinal = ?, row = ?, missed = 0, gone_at = 0 WHERE id = ?`,
+	return t.exec(ctx, `UPDATE clients SET hash = ?, active_at = ?, ordinal = ?, row = ?, missed = 0, gone_at = 0 WHERE id = ?`,
 		hash, millis(row.Active), row.Ordinal, row.Raw, row.ID)
 }
 
@@ -129,48 +129,48 @@ func millis(t time.Time) int64 {
 // before it, under the same filters, did not show are gone. It returns how many
 // clients went.
 func (m *Mirror) FinishList(ctx context.Context, complete bool, filters string, at time.Time) (gone int64, err error) {
-	err = m.w.do(ctx, "finish the list", func(t *tx) error {
+	err = m.w.do(ctx, "finish the list", func(ctx context.Context, t *tx) error {
 		if gone = 0; complete {
-			if gone, err = t.miss(filters, at); err != nil {
+			if gone, err = t.miss(ctx, filters, at); err != nil {
 				return err
 			}
 		}
-		n, err := t.number(keyList)
+		n, err := t.number(ctx, keyList)
 		if err != nil {
 			return err
 		}
-		if err := t.setMeta(keyList, strconv.FormatInt(n+1, 10)); err != nil {
+		if err := t.setMeta(ctx, keyList, strconv.FormatInt(n+1, 10)); err != nil {
 			return err
 		}
-		if err := t.exec(`DELETE FROM unlisted WHERE list <= ?`, n); err != nil {
+		if err := t.exec(ctx, `DELETE FROM unlisted WHERE list <= ?`, n); err != nil {
 			return err
 		}
-		if err := t.exec(`DELETE FROM listed`); err != nil {
+		if err := t.exec(ctx, `DELETE FROM listed`); err != nil {
 			return err
 		}
-		return t.exec(`DELETE FROM meta WHERE key = ?`, keyState)
+		return t.exec(ctx, `DELETE FROM meta WHERE key = ?`, keyState)
 	})
 	return gone, err
 }
 
 // miss counts the complete lists that have not shown a client.
-func (t *tx) miss(filters string, at time.Time) (int64, error) {
+func (t *tx) miss(ctx context.Context, filters string, at time.Time) (int64, error) {
 	var before string
-	if _, err := t.one(`SELECT value FROM meta WHERE key = ?`, []any{keyFilters}, &before); err != nil {
+	if _, err := t.one(ctx, `SELECT value FROM meta WHERE key = ?`, []any{keyFilters}, &before); err != nil {
 		return 0, err
 	}
 	if before != filters {
-		if err := t.exec(`UPDATE clients SET missed = 0 WHERE missed > 0 AND gone_at = 0`); err != nil {
+		if err := t.exec(ctx, `UPDATE clients SET missed = 0 WHERE missed > 0 AND gone_at = 0`); err != nil {
 			return 0, err
 		}
-		if err := t.setMeta(keyFilters, filters); err != nil {
+		if err := t.setMeta(ctx, keyFilters, filters); err != nil {
 			return 0, err
 		}
 	}
-	if err := t.exec(`UPDATE clients SET missed = missed + 1 WHERE gone_at = 0 AND id NOT IN (SELECT id FROM listed)`); err != nil {
+	if err := t.exec(ctx, `UPDATE clients SET missed = missed + 1 WHERE gone_at = 0 AND id NOT IN (SELECT id FROM listed)`); err != nil {
 		return 0, err
 	}
-	return t.run(`UPDATE clients SET gone_at = ? WHERE gone_at = 0 AND (missed > 1 OR missed = 1 AND not_found = 1)`, at.UnixMilli())
+	return t.run(ctx, `UPDATE clients SET gone_at = ? WHERE gone_at = 0 AND (missed > 1 OR missed = 1 AND not_found = 1)`, at.UnixMilli())
 }
 
 // Unlisted returns what the last finished list showed without a usable id, in

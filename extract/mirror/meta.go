@@ -21,22 +21,22 @@ func (r *Reader) Meta(ctx context.Context, key string) (value string, err error)
 
 // SetMeta sets the value of a key; "" removes it.
 func (m *Mirror) SetMeta(ctx context.Context, key, value string) error {
-	return m.w.do(ctx, "set "+key, func(t *tx) error {
+	return m.w.do(ctx, "set "+key, func(ctx context.Context, t *tx) error {
 		if value == "" {
-			return t.exec(`DELETE FROM meta WHERE key = ?`, key)
+			return t.exec(ctx, `DELETE FROM meta WHERE key = ?`, key)
 		}
-		return t.setMeta(key, value)
+		return t.setMeta(ctx, key, value)
 	})
 }
 
-func (t *tx) setMeta(key, value string) error {
-	return t.exec(`INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)`, key, value)
+func (t *tx) setMeta(ctx context.Context, key, value string) error {
+	return t.exec(ctx, `INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)`, key, value)
 }
 
 // number reads a whole number of meta; absent is 0.
-func (t *tx) number(key string) (int64, error) {
+func (t *tx) number(ctx context.Context, key string) (int64, error) {
 	var text string
-	found, err := t.one(`SELECT value FROM meta WHERE key = ?`, []any{key}, &text)
+	found, err := t.one(ctx, `SELECT value FROM meta WHERE key = ?`, []any{key}, &text)
 	if err != nil || !found {
 		return 0, err
 	}

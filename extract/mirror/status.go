@@ -91,8 +91,8 @@ type Run struct {
 
 // SaveRun keeps a run's report.
 func (m *Mirror) SaveRun(ctx context.Context, run Run) error {
-	return m.w.do(ctx, "keep the report", func(t *tx) error {
-		return t.exec(`INSERT OR REPLACE INTO runs (run, started_at, finished_at, exit_code, report) VALUES (?, ?, ?, ?, ?)`,
+	return m.w.do(ctx, "keep the report", func(ctx context.Context, t *tx) error {
+		return t.exec(ctx, `INSERT OR REPLACE INTO runs (run, started_at, finished_at, exit_code, report) VALUES (?, ?, ?, ?, ?)`,
 			run.Run, run.StartedAt.UnixMilli(), run.FinishedAt.UnixMilli(), run.ExitCode, run.Report)
 	})
 }

@@ -22,16 +22,13 @@ type writer struct {
 
 // request is a change that waits for its transaction.
 type request struct {
-	apply func(*tx) error
+	apply func(context.Context, *tx) error
 	turn  chan bool // true: lead the next group; false: committed or failed
 	err   error
 }
 
 // tx is a transaction under way.
-type tx struct {
-	ctx context.Context
-	w   *writer
-}
+type tx struct{ w *writer }
 
 func openWriter(ctx context.Context, path string) (_ *writer, err error) {
 	db, err := sql.Open("sqlite", dsn(path, "journal_mode(WAL)", "synchronous(FULL)", "wal_autocheckpoint(4000)", "cache_size(-16384)"))
@@ -60,7 +57,7 @@ func (w *writer) close() error {
 
 // do applies a change in a transaction and returns once that is durable. It is
 // not cut short by the context: what was paid for is kept.
-func (w *writer) do(ctx context.Context, what string, apply func(*tx) error) error {
+func (w *writer) do(ctx context.Context, what string, apply func(context.Context, *tx) error) error {
 	r := &request{apply: apply, turn: make(chan bool, 1)}
 	w.mu.Lock()
 	w.queue = append(w.queue, r)
@@ -95,55 +92,55 @@ func (w *writer) lead(ctx context.Context, leader *request) {
 
 // commit applies a group in one transaction: all of it or nothing.
 func (w *writer) commit(ctx context.Context, group []*request) (err error) {
-	t := &tx{ctx, w}
-	if err := t.exec("BEGIN IMMEDIATE"); err != nil {
+	t := &tx{w}
+	if err := t.exec(ctx, "BEGIN IMMEDIATE"); err != nil {
 		return err
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, t.rollback())
+			err = errors.Join(err, t.rollback(ctx))
 		}
 	}()
 	for _, r := range group {
-		if err := r.apply(t); err != nil {
+		if err := r.apply(ctx, t); err != nil {
 			return err
 		}
 	}
-	return t.exec("COMMIT")
+	return t.exec(ctx, "COMMIT")
 }
 
 // rollback undoes what SQLite has not undone by itself.
-func (t *tx) rollback() error {
-	if _, err := t.w.conn.ExecContext(t.ctx, "ROLLBACK"); err != nil && hint(err) != "" {
+func (t *tx) rollback(ctx context.Context) error {
+	if _, err := t.w.conn.ExecContext(ctx, "ROLLBACK"); err != nil && hint(err) != "" {
 		return err
 	}
 	return nil
 }
 
 // prepared returns the statement of a query, preparing it the first time.
-func (t *tx) prepared(query string) (*sql.Stmt, error) {
+func (t *tx) prepared(ctx context.Context, query string) (*sql.Stmt, error) {
 	if s, ok := t.w.stmts[query]; ok {
 		return s, nil
 	}
-	s, err := t.w.conn.PrepareContext(t.ctx, query)
+	s, err := t.w.conn.PrepareContext(ctx, query)
 	if err == nil {
 		t.w.stmts[query] = s
 	}
 	return s, err
 }
 
-func (t *tx) exec(query string, args ...any) error {
-	_, err := t.run(query, args...)
+func (t *tx) exec(ctx context.Context, query string, args ...any) error {
+	_, err := t.run(ctx, query, args...)
 	return err
 }
 
 // run executes a query and returns how many rows it changed.
-func (t *tx) run(query string, args ...any) (int64, error) {
-	s, err := t.prepared(query)
+func (t *tx) run(ctx context.Context, query string, args ...any) (int64, error) {
+	s, err := t.prepared(ctx, query) //nolint:sqlclosecheck // closed with the writer
 	if err != nil {
 		return 0, err
 	}
-	r, err := s.ExecContext(t.ctx, args...)
+	r, err := s.ExecContext(ctx, args...)
 	if err != nil {
 		return 0, err
 	}
@@ -151,12 +148,12 @@ func (t *tx) run(query string, args ...any) (int64, error) {
 }
 
 // one reads one row; false means there is none.
-func (t *tx) one(query string, args []any, dest ...any) (bool, error) {
-	s, err := t.prepared(query)
+func (t *tx) one(ctx context.Context, query string, args []any, dest ...any) (bool, error) {
+	s, err := t.prepared(ctx, query) //nolint:sqlclosecheck // closed with the writer
 	if err != nil {
 		return false, err
 	}
-	err = s.QueryRowContext(t.ctx, args...).Scan(dest...)
+	err = s.QueryRowContext(ctx, args...).Scan(dest...)
 	if errors.Is(err, sql.ErrNoRows) {
 		return false, nil
 	}

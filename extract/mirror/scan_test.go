@@ -1,0 +1,172 @@
+package mirror
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"math/rand/v2"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+func TestScanYieldsAllInOrder(t *testing.T) {
+	m := open(t)
+	ids := make([]int64, 1000)
+	for i := range ids {
+		ids[i] = int64(i*3 - 50)
+	}
+	shuffled := append([]int64(nil), ids...)
+	rand.Shuffle(len(shuffled), func(i, j int) { shuffled[i], shuffled[j] = shuffled[j], shuffled[i] })
+	list(t, m, true, shuffled...)
+	keep(t, m, 1, `[1]`, 1, day(1))
+	for _, size := range []int{0, 1, 7, 1000, 5000} {
+		var got []int64
+		for block, err := range m.Scan(t.Context(), size) {
+			if err != nil || len(block) == 0 || len(block) > max(1, size) {
+				t.Fatalf("block of %d, %v", len(block), err)
+			}
+			for _, p := range block {
+				got = append(got, p.ID())
+			}
+		}
+		if len(got) != len(ids) {
+			t.Fatalf("%d of %d clients", len(got), len(ids))
+		}
+		for i := range got {
+			if got[i] != ids[i] {
+				t.Fatalf("client %d is %d, want %d", i, got[i], ids[i])
+			}
+		}
+	}
+}
+
+func TestScanEndsABlockByBytes(t *testing.T) {
+	m := open(t)
+	ids := []int64{1, 2, 3, 4, 5, 6}
+	list(t, m, true, ids...)
+	noise := make([]byte, blockBytes/2)
+	for _, id := range ids {
+		for i := range noise {
+			noise[i] = byte(rand.Uint32())
+		}
+		keep(t, m, id, string(noise), 1, day(1))
+	}
+	blocks := 0
+	for block, err := range m.Scan(t.Context(), 100) {
+		if err != nil || len(block) > 2 {
+			t.Fatalf("block of %d, %v", len(block), err)
+		}
+		blocks++
+	}
+	if blocks != 3 {
+		t.Errorf("%d blocks", blocks)
+	}
+}
+
+func TestScanSeesOneState(t *testing.T) {
+	m := open(t)
+	list(t, m, true, 1, 2, 3, 4, 5, 6, 7, 8)
+	r, err := OpenReader(t.Context(), m.Path())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b Buffer
+	seen := 0
+	for block, err := range r.Scan(t.Context(), 1) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if seen++; seen == 1 {
+			for id := range int64(9) {
+				keep(t, m, id, `["later"]`, 1, day(2))
+			}
+			list(t, m, true, 9)
+		}
+		c, err := block[0].Unpack(&b)
+		if err != nil || c.Feed != nil {
+			t.Errorf("client %d has the feed %q, %v", c.ID, c.Feed, err)
+		}
+	}
+	if seen != 8 {
+		t.Errorf("%d clients", seen)
+	}
+	if c := get(t, r, 8); string(c.Feed) != `["later"]` {
+		t.Errorf("a new question sees %q", c.Feed)
+	}
+	if err := r.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestScanStops(t *testing.T) {
+	m := open(t)
+	list(t, m, true, 1, 2, 3)
+	for _, err := range m.Scan(t.Context(), 1) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		break
+	}
+	ctx, cancel := context.WithCancelCause(t.Context())
+	defer cancel(nil)
+	why := errors.New("why")
+	blocks, last := 0, error(nil)
+	for _, err := range m.Scan(ctx, 1) {
+		if last = err; err == nil {
+			blocks++
+			cancel(why)
+		}
+	}
+	if blocks != 1 || !errors.Is(last, why) {
+		t.Errorf("%d blocks, %v", blocks, last)
+	}
+	if m.db.Stats().InUse != 0 {
+		t.Error("a connection is still in use")
+	}
+}
+
+func TestUnpackRefusesADamagedFeed(t *testing.T) {
+	p, err := NewPacker()
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := answer(t, p, 1, feedText(1, 50), 50, day(1))
+	for i := range a.body {
+		damaged := bytes.Clone(a.body)
+		damaged[i] ^= 0x40
+		c, err := (&Packed{id: 1, body: damaged}).Unpack(&Buffer{})
+		if err == nil && !bytes.Equal(c.Feed, feedText(1, 50)) {
+			t.Fatalf("byte %d: another feed and no error", i)
+		}
+	}
+}
+
+func TestWhatWasUnpackedStaysUntilReset(t *testing.T) {
+	p, err := NewPacker()
+	if err != nil {
+		t.Fatal(err)
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		var b Buffer
+		for range rapid.IntRange(1, 3).Draw(t, "blocks") {
+			b.Reset()
+			var want, got [][]byte
+			for _, n := range rapid.SliceOfN(rapid.IntRange(0, 3<<19), 0, 6).Draw(t, "sizes") {
+				body := bytes.Repeat([]byte{byte(n), byte(n >> 8)}, n/2)
+				a := &Answer{}
+				p.Pack(a, body)
+				c, err := (&Packed{body: a.body}).Unpack(&b)
+				if err != nil {
+					t.Fatal(err)
+				}
+				want, got = append(want, body), append(got, c.Feed)
+			}
+			for i := range want {
+				if !bytes.Equal(want[i], got[i]) {
+					t.Fatalf("feed %d of %d bytes has changed", i, len(want[i]))
+				}
+			}
+		}
+	})
+}
