@@ -159,6 +159,7 @@ func TestCampaigns(t *testing.T) {
 		{"only above zero", []string{`{"contact":"a","metrics":{"sent":0,"opened":"0","spam":null,"click":"","новая":"2.0"}}`}, "2:новая:a=2", ""},
 		{"without metrics", []string{`{"contact":"a"}`, `{"contact":"a","metrics":null}`, `{"contact":"a","metrics":[]}`, `{"contact":"a","metrics":{}}`}, "", ""},
 		{"rows add up", []string{`{"contact":"a","metrics":{"sent":1}}`, `{"contact":"b","metrics":{"sent":5}}`, `{"contact":"\u0061","metrics":{"sent":"2"}}`}, "2:sent:a=3 2:sent:b=5", ""},
+		{"escaped texts", []string{`{"contact":"\u0061","metrics":{"\u0073ent":1}}`, `{"contact":"\u0062","metrics":{"\u0063lick":2}}`}, "2:click:b=2 2:sent:a=1", ""},
 		{"contact as number", []string{`{"contact":5,"metrics":{"sent":1}}`}, "2:sent:5=1", ""},
 		{"the last of equal keys", []string{`{"contact":"x","contact":"a","metrics":{"sent":9},"metrics":{"sent":"x","sent":1}}`}, "2:sent:a=1", ""},
 		{"bad rows", []string{`5`, `{"metrics":{"sent":1}}`, `{"contact":"","metrics":{"sent":1}}`, `{"contact":{},"metrics":{"sent":1}}`, `{"contact":"\ud800"}`, `{"contact"`, "{\"contact\":\"\xff\"}", `{"contact":null}`},

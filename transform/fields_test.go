@@ -1,6 +1,7 @@
 package transform_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -186,6 +187,15 @@ func TestOrderFields(t *testing.T) {
 		})
 	}
 	expect(t, feedOf(t, `[{"type":"order","id":"1",`+at+`}]`), schemas.Orders, row{"fields": "{}"}, "")
+}
+
+func TestTheLastOfManyEqualKeys(t *testing.T) {
+	var members []string
+	for i := range 60 {
+		members = append(members, fmt.Sprintf(`"%c":%d`, 'a'+i%3, i))
+	}
+	ts := feedOf(t, `[{"type":"order","id":"1",`+at+`,"fields":{`+strings.Join(members, ",")+`},`+strings.Join(members, ",")+`}]`)
+	expect(t, ts, schemas.Orders, row{"fields": "{a=57|b=58|c=59}", "extra": `{"a":57,"b":58,"c":59}`}, "")
 }
 
 func TestLeads(t *testing.T) {

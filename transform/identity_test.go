@@ -107,6 +107,23 @@ func TestKeysThatOnlyLookEqual(t *testing.T) { // the separator inside a text
 	}
 }
 
+func TestItemsOfOneFormAreToldApartByTheirBytes(t *testing.T) {
+	for _, c := range []struct {
+		table      schemas.ID
+		a, b, show string
+	}{
+		{schemas.OtherEvents, `{"type":"survey",` + at + `,"x":"\u0061"}`, `{"type":"survey",` + at + `,"x":"a"}`, "raw"},
+		{schemas.Orders, `{"type":"order","id":1,` + at + `,"fields":{"f":{"a":1,"b":2}}}`, `{"type":"order","id":1,` + at + `,"fields":{"f":{"b":2,"a":1}}}`, "fields"},
+	} {
+		one, other := feedOf(t, "["+c.a+","+c.b+"]"), feedOf(t, "["+c.b+","+c.a+"]")
+		for i := range one[c.table] {
+			if x, y := one[c.table][i], other[c.table][i]; x["event_id"] != y["event_id"] || x[c.show] != y[c.show] {
+				t.Errorf("%s or %s, by the order of the feed", x[c.show], y[c.show])
+			}
+		}
+	}
+}
+
 func TestTypesOfOtherEventsCountApart(t *testing.T) {
 	ts := feedOf(t, `[{"type":"b",`+at+`},{"type":"a",`+at+`},{"type":"b",`+at+`,"x":1}]`)
 	var got []string

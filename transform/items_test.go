@@ -140,6 +140,13 @@ func TestTypes(t *testing.T) {
 	}
 }
 
+func TestRejectsKeepTheirTypes(t *testing.T) {
+	ts := feedOf(t, `[{"type":"\u0061"},{"type":"\u0062"},{"type":"c"},{"type":"call",`+at+`,"caller":"\u0064"}]`)
+	if got := rejectsOf(ts); got != "0:a:∅:no_time 1:b:∅:no_time 2:c:∅:no_time" {
+		t.Errorf("got %s", got)
+	}
+}
+
 func TestOtherEvents(t *testing.T) {
 	item := "{ \"date\":\"2021-11-10 14:05:12\", \"type\":\"\\u043eпрос\",\n\"creationDate\":\"\", \"x\":\"\\ud800\" }"
 	got := feedOf(t, "["+item+"]")[schemas.OtherEvents][0]
