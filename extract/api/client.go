@@ -132,10 +132,6 @@ func (c *Client) ask(ctx context.Context, method, path string, query url.Values,
 	req.Header = c.header // never written to: requests share it
 	resp, err := c.http.Do(req)
 	if err != nil {
-		var u *url.Error
-		if errors.As(err, &u) {
-			err = u.Err // without the URL, which is long and says nothing new
-		}
 		return nil, c.lost(ctx, 0, err)
 	}
 	defer resp.Body.Close() //nolint:errcheck // it was read; what closing says changes nothing

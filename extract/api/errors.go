@@ -2,11 +2,18 @@ package api
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
+	"net/url"
 	"strconv"
+	"syscall"
 	"time"
+
+	"github.com/klauspost/compress/gzip"
 )
 
 // Kind says what to do about an error.
@@ -110,7 +117,7 @@ func retryAfter(h http.Header, now time.Time) time.Duration {
 
 // lost makes the error of a call that brought no whole answer.
 func (c *Client) lost(ctx context.Context, status int, err error) *Error {
-	e := &Error{Kind: Transient, Code: "network", HTTP: status, Description: c.clean(err.Error())}
+	e := &Error{Kind: Transient, Code: "network", HTTP: status, Description: c.clean(told(err))}
 	var timeout interface{ Timeout() bool }
 	switch {
 	case ctx.Err() != nil:
@@ -120,6 +127,25 @@ func (c *Client) lost(ctx context.Context, status int, err error) *Error {
 		e.Code, e.Description = "timeout", fmt.Sprintf("no whole answer within %v", c.timeout)
 	}
 	return e
+}
+
+// told is the text of an error of the network. That of an answer which is no
+// HTTP would quote the server, who may quote the key in parts; it isn't told.
+func told(err error) string {
+	var u *url.Error
+	if errors.As(err, &u) {
+		err = u.Err // without the URL, which is long and says nothing new
+	}
+	var network net.Error
+	var certificate *tls.CertificateVerificationError
+	var number syscall.Errno
+	switch {
+	case errors.As(err, &network), errors.As(err, &certificate), errors.As(err, &number),
+		errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, http.ErrSchemeMismatch),
+		errors.Is(err, gzip.ErrHeader), errors.Is(err, gzip.ErrChecksum):
+		return err.Error()
+	}
+	return "the answer is not what HTTP allows"
 }
 
 // bad makes the error of an answer that can't be used.

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"net/http"
@@ -99,9 +100,11 @@ func (c *Client) Contacts(ctx context.Context, q ContactsQuestion) (*ContactsPag
 }
 
 func (c *Client) post(ctx context.Context, path string, question any) (*fields, *Error) {
-	body, err := json.Marshal(question)
-	if err != nil {
+	var body bytes.Buffer
+	e := json.NewEncoder(&body)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(question); err != nil {
 		return nil, &Error{Kind: Rejected, Code: "bad_question", Description: c.clean(err.Error())}
 	}
-	return c.ask(ctx, http.MethodPost, path, url.Values{}, body)
+	return c.ask(ctx, http.MethodPost, path, url.Values{}, bytes.TrimSpace(body.Bytes()))
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -28,19 +29,16 @@ func newSecret(key string) secret {
 	}
 	var p strings.Builder
 	for _, r := range key {
-		p.WriteString(`(?:` + regexp.QuoteMeta(string(r)))
+		p.WriteString(`(?:\\|%5[cC])*(?:` + regexp.QuoteMeta(string(r)))
 		var url strings.Builder
 		for _, b := range []byte(string(r)) {
 			fmt.Fprintf(&url, "%%%02x", b)
 		}
 		p.WriteString(`|(?i:` + url.String() + `)`)
 		if r < 0x10000 {
-			fmt.Fprintf(&p, `|\\u(?i:%04x)`, r)
+			fmt.Fprintf(&p, `|u(?i:%04x)`, r) // its backslash is among those before
 		}
-		switch r {
-		case '/', '"', '\\':
-			p.WriteString(`|\\` + regexp.QuoteMeta(string(r)))
-		case ' ':
+		if r == ' ' {
 			p.WriteString(`|\+`)
 		}
 		p.WriteString(`)`)
@@ -68,15 +66,14 @@ func (s secret) strip(body []byte) []byte {
 	return s.pattern.ReplaceAllLiteral(body, []byte(mask))
 }
 
-// escaped tells whether the key's signs that are escaped in JSON could hide it.
-// Letters and digits aren't escaped by anybody.
+// escaped tells whether the key's signs that URLs or JSON escape hide it in a
+// body. Letters and digits aren't escaped by anybody.
 func (s secret) escaped(body []byte) bool {
-	for _, b := range s.text {
-		if b >= utf8.RuneSelf || strings.IndexByte(`"\/<>&'`, b) >= 0 {
-			return bytes.IndexByte(body, '\\') >= 0 && s.pattern.Match(body)
-		}
+	plain := func(r rune) bool {
+		return r < utf8.RuneSelf && (unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("-_.~", r))
 	}
-	return false
+	special := strings.IndexFunc(string(s.text), func(r rune) bool { return !plain(r) }) >= 0
+	return special && bytes.ContainsAny(body, `\%+`) && s.pattern.Match(body)
 }
 
 // maxText is the most characters of a description.
