@@ -20,7 +20,7 @@ func TestTheStandInsTruth(t *testing.T) {
 	for _, seed := range []uint64{1, 20260726} {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			cfg := world.DefaultConfig()
-			cfg.Seed, cfg.Clients = seed, 600
+			cfg.Seed, cfg.Clients, cfg.Whale = seed, 600, seed == 1
 			w, err := world.New(cfg)
 			if err != nil {
 				t.Fatal(err)
