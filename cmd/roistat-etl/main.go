@@ -1,0 +1,49 @@
+// Command roistat-etl brings a Roistat project's marketing data into Parquet
+// tables, every night, whole.
+//
+// One file holds one command. Exit codes are decided here and nowhere else; the
+// work is done by package pipeline.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"roistat-etl/pipeline"
+)
+
+func main() {
+	os.Exit(Main(os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// Main runs one command line and returns its exit code.
+func Main(args []string, stdout, stderr io.Writer) int {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	defer cancel(nil)
+	stop := onSignal(cancel)
+	defer stop()
+	a := &app{stdout: stdout, stderr: stderr, getenv: os.LookupEnv}
+	root := a.root()
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	if err != nil && !errors.Is(err, errReported) {
+		fmt.Fprintf(stderr, "roistat-etl: %v\n", err)
+	}
+	return a.exitCode(err)
+}
+
+// onSignal cancels at the first SIGINT or SIGTERM. The second finds the
+// signals' own meaning restored and ends the process at once.
+func onSignal(cancel context.CancelCauseFunc) (stop func()) {
+	sig, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	context.AfterFunc(sig, func() {
+		cancel(pipeline.ErrInterrupted)
+		stop()
+	})
+	return stop
+}

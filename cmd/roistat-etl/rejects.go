@@ -1,0 +1,104 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"text/tabwriter"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/spf13/cobra"
+
+	"roistat-etl/pipeline"
+	"roistat-etl/schemas"
+)
+
+func (a *app) rejectsCommand() *cobra.Command {
+	var f pipeline.RejectFilter
+	cmd := &cobra.Command{
+		Use:   "rejects [PIPELINE…]",
+		Short: "Show what could not be used and why, with the raw JSON",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := checkRejectFilter(f); err != nil {
+				return err
+			}
+			f.HasClient = cmd.Flags().Changed("client")
+			list, err := a.readable(args)
+			if err != nil {
+				return err
+			}
+			p := &rejectPrinter{app: a, text: tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)}
+			for _, one := range list {
+				if err := pipeline.Rejects(cmd.Context(), one, f, p.take); err != nil {
+					return fmt.Errorf("%s: %w", one.Name, err)
+				}
+			}
+			return p.text.Flush()
+		},
+	}
+	fl := cmd.Flags()
+	fl.StringVar(&f.Table, "table", "", "only of this table")
+	fl.StringVar(&f.Reason, "reason", "", "only for this reason")
+	fl.Int64Var(&f.Client, "client", 0, "only of this client")
+	fl.IntVar(&f.Limit, "limit", 100, "rows a pipeline at most; 0: all")
+	a.jsonFlag(cmd, "print JSON, a line a row")
+	return cmd
+}
+
+func checkRejectFilter(f pipeline.RejectFilter) error {
+	if _, ok := schemas.ByName(f.Table); f.Table != "" && !ok {
+		return usageError{fmt.Errorf("--table %s: there is no such table; see roistat-etl schema", f.Table)}
+	}
+	if f.Limit < 0 {
+		return usageError{fmt.Errorf("--limit can't be negative")}
+	}
+	return nil
+}
+
+// rejectPrinter prints rejects as JSON lines or as a table.
+type rejectPrinter struct {
+	app  *app
+	text *tabwriter.Writer
+	head bool
+}
+
+// rawShown is how much of the raw JSON the table shows; --json has it all.
+const rawShown = 100
+
+func (p *rejectPrinter) take(r pipeline.Row) error {
+	if p.app.json {
+		return p.app.printJSON(r)
+	}
+	if !p.head {
+		p.head = true
+		fmt.Fprint(p.text, "source\tclient\tordinal\ttype\tfield\treason\traw\n")
+	}
+	raw, _ := r.Get("raw").(string)
+	_, err := fmt.Fprintf(p.text, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", show(r.Get("source")), show(r.Get("client_id")), show(r.Get("ordinal")),
+		show(r.Get("type")), show(r.Get("field")), show(r.Get("reason")), show(cut(raw, rawShown)))
+	return err
+}
+
+// show writes a value for a table: a dash where there is none, and nothing that moves a terminal's cursor.
+func show(v any) string {
+	if v == nil {
+		return "–"
+	}
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, fmt.Sprint(v))
+}
+
+// cut shortens a text to n bytes without breaking a letter.
+func cut(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	for n > 0 && !utf8.RuneStart(s[n]) {
+		n--
+	}
+	return s[:n] + "…"
+}

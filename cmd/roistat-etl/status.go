@@ -1,0 +1,80 @@
+package main
+
+import (
+	"fmt"
+	"text/tabwriter"
+	"time"
+
+	"github.com/dustin/go-humanize"
+	"github.com/spf13/cobra"
+
+	"roistat-etl/pipeline"
+	"roistat-etl/pipeline/config"
+)
+
+func (a *app) statusCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "status [PIPELINE…]",
+		Short: "Show past runs, the age of the feeds and what is published; works offline",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			list, err := a.readable(args)
+			if err != nil {
+				return err
+			}
+			for _, p := range list {
+				s, err := pipeline.ReadStatus(cmd.Context(), p)
+				if err != nil {
+					return fmt.Errorf("%s: %w", p.Name, err)
+				}
+				if err := a.printStatus(s); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	}
+	a.jsonFlag(cmd, "print JSON, a line a pipeline")
+	return cmd
+}
+
+// readable picks pipelines for a command that reads mirrors and destinations only.
+func (a *app) readable(names []string) ([]*config.Pipeline, error) {
+	list, err := a.pipelines(names)
+	if err != nil {
+		return nil, err
+	}
+	return list, resolve(list, config.NeedMirror|config.NeedTransform|config.NeedLoad|config.NeedPassword)
+}
+
+func (a *app) printStatus(s *pipeline.Status) error {
+	if a.json {
+		return a.printJSON(s)
+	}
+	fmt.Fprintf(a.stdout, "%s\n", s.Pipeline)
+	fmt.Fprintf(a.stdout, "  feeds  %s live clients, %s never read; half are younger than %s, 95%% than %s\n",
+		humanize.Comma(s.Feeds.Live), humanize.Comma(s.Feeds.NeverFetched), age(s.Feeds.P50AgeS), age(s.Feeds.P95AgeS))
+	for _, d := range s.Destinations {
+		fmt.Fprintf(a.stdout, "  %s  %s  %s\n", d.Kind, d.Target, d.Summary())
+	}
+	t := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprint(t, "  run\tstarted\ttook\toutcome\tfeeds\tleft\tfailed\t\n")
+	for _, r := range s.Runs {
+		fmt.Fprintf(t, "  %s\t%s\t%s\t%s\t%d\t%d\t%d\t\n", r.Run, r.StartedAt.Format("2006-01-02 15:04"), took(r), r.Outcome, r.Feeds.Fetched, r.Feeds.Left, r.Feeds.Failed)
+	}
+	return t.Flush()
+}
+
+// age writes seconds as a person says them; null: nothing was read yet.
+func age(seconds *int64) string {
+	if seconds == nil {
+		return "–"
+	}
+	return (time.Duration(*seconds) * time.Second).Round(time.Minute).String()
+}
+
+func took(r pipeline.Report) string {
+	if r.FinishedAt.IsZero() {
+		return "–"
+	}
+	return r.FinishedAt.Sub(r.StartedAt).Round(time.Second).String()
+}

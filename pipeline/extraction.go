@@ -1,0 +1,103 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"roistat-etl/extract"
+	"roistat-etl/extract/api"
+	"roistat-etl/pipeline/config"
+)
+
+// metaExtracted is the mirror's key for the run that last extracted into it.
+const metaExtracted = "extracted_by"
+
+// extract brings what is due into the mirror. What it found is in the report,
+// also when it failed.
+func (r *running) extract(ctx context.Context) error {
+	client, err := newClient(r.pipeline)
+	if err != nil {
+		return classed(Misconfigured, "%w", err)
+	}
+	defer client.Close()
+	if err := r.mirror.SetMeta(ctx, metaExtracted, r.report.Run); err != nil {
+		return err
+	}
+	result, err := extract.Run(ctx, r.extractOptions(client))
+	r.extracted = result
+	r.take(result)
+	return extractError(ctx, err)
+}
+
+func newClient(p *config.Pipeline) (*api.Client, error) {
+	a := p.API
+	return api.New(api.Options{
+		BaseURL: a.BaseURL, Key: a.Key.Reveal(), Project: p.Project, Timeout: a.Timeout,
+		MaxResponse: int64(a.MaxResponse), Concurrency: a.Concurrency, CAFile: a.CAFile, UserAgent: "roistat-etl",
+	})
+}
+
+func (r *running) extractOptions(source extract.Source) extract.Options {
+	p, o := r.pipeline, r.options
+	refresh := extract.Refresh{
+		Budget: int64(p.Extract.Refresh.Budget), MaxAge: p.Extract.Refresh.MaxAge, MinAge: p.Extract.Refresh.MinAge, Full: o.Full,
+	}
+	if o.Budget != nil {
+		refresh.Budget = int64(*o.Budget)
+	}
+	deadline := p.Extract.Refresh.Deadline
+	if o.Deadline != nil {
+		deadline = *o.Deadline
+	}
+	out := extract.Options{
+		Mirror: r.mirror, Source: source, PageSize: p.Extract.PageSize, Filters: p.Extract.Filters, Refresh: refresh,
+		PerSecond: p.API.PerSecond, PerHour: int64(p.API.PerHour), Concurrency: p.API.Concurrency, MaxAttempts: p.API.MaxAttempts,
+		Log: r.log, Progress: o.Progress,
+	}
+	if deadline > 0 {
+		out.Deadline, out.Refresh.Limited = time.Now().Add(deadline), true
+	}
+	for _, c := range p.Extract.Campaigns {
+		out.Campaigns = append(out.Campaigns, extract.Campaign{ID: c.ID, Metrics: c.Metrics})
+	}
+	return out
+}
+
+// take brings the numbers of an extraction into the report.
+func (r *running) take(x *extract.Result) {
+	r.report.Calls = CallCounts(x.Calls)
+	r.report.Clients = ClientCounts{
+		Listed: x.Clients.Listed, Total: x.Clients.Total, ListComplete: x.Clients.Complete,
+		New: x.Clients.New, Changed: x.Clients.Changed, Gone: x.Clients.Gone,
+	}
+	r.report.Feeds.Due, r.report.Feeds.Fetched = x.Feeds.Due, x.Feeds.Fetched
+	r.report.Feeds.Failed, r.report.Feeds.Left = x.Feeds.Failed, x.Feeds.Left
+	for _, f := range x.FailedClients {
+		r.report.FailedClients = append(r.report.FailedClients, FailedClient(f))
+	}
+	r.report.Reasons = append(r.report.Reasons, x.Incomplete()...)
+}
+
+// extractError gives an error of the extraction its class and the remedy.
+func extractError(ctx context.Context, err error) error {
+	var refused *api.Error
+	switch {
+	case err == nil:
+		return nil
+	case interrupted(ctx):
+		return classed(Aborted, "interrupted; what was fetched is kept, and the next run goes on from there")
+	case errors.As(err, &refused) && refused.Kind == api.Refused:
+		return classed(Denied, "%w%s; nothing was published", err, remedy(refused.Code))
+	default:
+		return classed(Broken, "%w; nothing was published, what was fetched is kept", err)
+	}
+}
+
+func remedy(code string) string {
+	if text := api.Remedy(code); text != "" {
+		return fmt.Sprintf(": %s", text)
+	}
+	return ""
+}

@@ -1,0 +1,49 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// finish completes the report by what became of the run.
+func (r *running) finish(err error) {
+	class := r.classify(err)
+	r.report.Outcome, r.report.ExitCode = class.Outcome(), r.options.ExitCode(class)
+	r.report.FinishedAt = time.Now().UTC().Truncate(time.Millisecond)
+	if err != nil {
+		text := err.Error()
+		r.report.Error = &text
+	}
+}
+
+// classify decides how the run ended. An error without a class has failed.
+func (r *running) classify(err error) Class {
+	var known *Error
+	switch {
+	case errors.As(err, &known):
+		return known.Class
+	case errors.Is(err, ErrInterrupted):
+		return Aborted
+	case err != nil:
+		return Broken
+	case r.extracted != nil && len(r.extracted.Incomplete()) > 0:
+		return Incomplete
+	default:
+		return Done
+	}
+}
+
+// state notes how fresh the mirror is, for the report.
+func (r *running) state(ctx context.Context) error {
+	stats, err := r.mirror.Stats(ctx, time.Now())
+	if err != nil {
+		return err
+	}
+	r.report.Feeds.NeverFetched = stats.NeverFetched
+	if !stats.Oldest.IsZero() {
+		at := stats.Oldest.UTC()
+		r.report.Feeds.OldestAt = &at
+	}
+	return nil
+}

@@ -1,0 +1,160 @@
+// Package pipeline turns a pipeline of pipelines.yaml into a run, and a run into
+// a report.
+//
+// A run takes the lock of its mirror, extracts into it, projects the whole
+// mirror into spilled rows, and publishes them to every destination: all are
+// staged, then all are checked, then they commit in the configured order. What
+// went wrong is an [Error] with a [Class]; which exit code that becomes is
+// decided by the program. Every way a run can end gives a [Report].
+//
+// The reading commands (status, verify, rejects, show) work on the mirror and
+// the destinations as they are, without a lock, also while a run is on.
+package pipeline
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"runtime"
+	"time"
+
+	"roistat-etl/extract"
+	"roistat-etl/extract/mirror"
+	"roistat-etl/load"
+	"roistat-etl/pipeline/config"
+	"roistat-etl/transform"
+)
+
+// Options are what a command line adds to a pipeline's configuration.
+type Options struct {
+	Budget    *int           // feed calls; nil: as configured
+	Deadline  *time.Duration // of the extraction; nil: as configured
+	Full      bool           // every feed read before the start is due
+	NoExtract bool           // project and publish from the mirror alone
+	NoPublish bool           // extract only
+	Accept    []string       // gates that may be passed once
+	Adopt     bool           // publish over another mirror's work
+	Wait      time.Duration  // for the lock
+	Workers   int            // of projection and loading; 0: one a core
+
+	Log      *slog.Logger
+	Progress *extract.Progress // tells how far the extraction is; may be nil
+	ExitCode func(Class) int   // for the report
+}
+
+// Run runs a pipeline once. The report says everything, failures included; its
+// Error is set whenever the outcome is neither ok nor partial.
+func Run(ctx context.Context, p *config.Pipeline, o Options) *Report {
+	start := time.Now()
+	r := &running{pipeline: p, options: o, log: o.Log.With("pipeline", p.Name)}
+	name, err := newRun(start)
+	r.report = newReport(name, p.Name, p.Project, start)
+	if err == nil {
+		err = r.locked(ctx)
+	}
+	if err != nil { // nothing else has said so
+		r.finish(err)
+	}
+	return r.report
+}
+
+// running is one run under way.
+type running struct {
+	pipeline     *config.Pipeline
+	options      Options
+	log          *slog.Logger
+	report       *Report
+	mirror       *mirror.Mirror
+	mirrorID     string
+	destinations []destination
+	extracted    *extract.Result
+}
+
+// locked holds the mirror for as long as the run needs it.
+func (r *running) locked(ctx context.Context) (err error) {
+	m, err := mirror.Open(ctx, r.pipeline.Mirror, mirror.Options{Run: r.report.Run, Wait: r.options.Wait})
+	if err != nil {
+		return mirrorError(ctx, err)
+	}
+	defer func() { err = errors.Join(err, m.Close()) }()
+	if r.mirrorID, err = m.ID(ctx); err != nil {
+		return err
+	}
+	r.mirror = m
+	err = r.stages(ctx)
+	unhurried := context.WithoutCancel(ctx)
+	r.finish(errors.Join(err, r.state(unhurried)))
+	return r.record(unhurried)
+}
+
+// mirrorError gives an error of opening a mirror its class.
+func mirrorError(ctx context.Context, err error) error {
+	var newer *mirror.NewerError
+	switch {
+	case interrupted(ctx):
+		return classed(Aborted, "%w", err)
+	case errors.As(err, &newer), errors.Is(err, mirror.ErrNotMirror):
+		return classed(Misconfigured, "%w", err)
+	default:
+		return classed(Broken, "%w", err)
+	}
+}
+
+// record keeps the report in the mirror, whatever came of the run.
+func (r *running) record(ctx context.Context) error {
+	text, err := json.Marshal(r.report)
+	if err != nil {
+		return fmt.Errorf("write the report: %w", err)
+	}
+	return r.mirror.SaveRun(ctx, mirror.Run{
+		Run: r.report.Run, StartedAt: r.report.StartedAt, FinishedAt: r.report.FinishedAt, ExitCode: r.report.ExitCode, Report: string(text),
+	})
+}
+
+// stages is the run proper: extract, transform, load.
+func (r *running) stages(ctx context.Context) (err error) {
+	if r.destinations, err = openDestinations(r.pipeline); err != nil {
+		return err
+	}
+	if !r.options.NoExtract {
+		if err := r.timed(&r.report.stages.Extract, func() error { return r.extract(ctx) }); err != nil {
+			return err
+		}
+	}
+	spool, err := load.NewSpool(filepath.Dir(r.pipeline.Mirror))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, spool.Close()) }()
+	var rows *projection
+	err = r.timed(&r.report.stages.Transform, func() (err error) {
+		rows, err = project(ctx, r.mirror, spool, transformOptions(r.pipeline), r.workers())
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	r.report.Rejects = RejectCounts{Items: rows.counts.itemRejects, Fields: rows.counts.fieldRejects}
+	return r.timed(&r.report.stages.Load, func() error { return r.publish(ctx, rows) })
+}
+
+func (r *running) workers() int {
+	if r.options.Workers > 0 {
+		return r.options.Workers
+	}
+	return runtime.GOMAXPROCS(0)
+}
+
+func (r *running) timed(d *time.Duration, f func() error) error {
+	start := time.Now()
+	err := f()
+	*d = time.Since(start)
+	return err
+}
+
+func transformOptions(p *config.Pipeline) transform.Options {
+	return transform.Options{Project: p.Project, Location: p.Transform.Timezone, KeepGone: p.Transform.GoneClients == config.GoneKeep}
+}

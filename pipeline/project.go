@@ -1,0 +1,250 @@
+package pipeline
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"runtime"
+
+	"github.com/apache/arrow/go/v17/arrow/memory"
+	"golang.org/x/sync/errgroup"
+
+	"roistat-etl/extract/mirror"
+	"roistat-etl/load"
+	"roistat-etl/schemas"
+	"roistat-etl/transform"
+)
+
+// blockClients is the most clients of a block; the mirror also bounds its bytes.
+const blockClients = 256
+
+// scanner is the part of the mirror that a projection reads.
+type scanner interface {
+	Scan(ctx context.Context, blockSize int) iter.Seq2[[]mirror.Packed, error]
+	Unlisted(ctx context.Context) ([]schemas.Unlisted, error)
+	Campaigns(ctx context.Context) ([]schemas.Campaign, error)
+}
+
+// projection is the whole mirror as rows, spilled and counted.
+type projection struct {
+	snapshot *load.Snapshot
+	counts   counts
+}
+
+// counts adds up what the projected batches said of themselves.
+type counts struct {
+	items, events, feedRejects, itemRejects, fieldRejects, live int64
+}
+
+func (c *counts) add(b *transform.Batches) {
+	c.items += b.Items
+	c.events += b.Events
+	c.feedRejects += b.FeedRejects
+	c.itemRejects += b.ItemRejects
+	c.fieldRejects += b.FieldRejects
+	c.live += b.LiveClients
+}
+
+// law checks that no item was lost or doubled between the feeds and the rows.
+func (c *counts) law() error {
+	if c.items != c.events+c.feedRejects {
+		return fmt.Errorf("the projection is wrong: %d items in the feeds, but %d rows and %d rejects; nothing was published", c.items, c.events, c.feedRejects)
+	}
+	return nil
+}
+
+// project turns the mirror into spilled rows. Blocks of clients are projected by
+// one worker a core and put together in their order, so that the same mirror
+// gives the same bytes whatever the number of workers. At most 2·workers blocks
+// are in memory.
+func project(ctx context.Context, m scanner, spool *load.Spool, opt transform.Options, workers int) (*projection, error) {
+	if workers <= 0 {
+		workers = runtime.GOMAXPROCS(0)
+	}
+	p := &projector{mirror: m, spool: spool, opt: opt, mem: memory.NewGoAllocator()}
+	if err := p.head(ctx); err != nil {
+		return nil, err
+	}
+	if err := p.clients(ctx, workers); err != nil {
+		return nil, err
+	}
+	if err := p.counts.law(); err != nil {
+		return nil, err
+	}
+	snapshot, err := spool.Seal()
+	if err != nil {
+		return nil, err
+	}
+	return &projection{snapshot: snapshot, counts: p.counts}, nil
+}
+
+// projector is one projection under way. Its counts belong to the sequencer.
+type projector struct {
+	mirror scanner
+	spool  *load.Spool
+	opt    transform.Options
+	mem    memory.Allocator
+	counts counts
+}
+
+// block is a job for a worker; its result goes to done, which holds one.
+type block struct {
+	clients []mirror.Packed
+	done    chan encoded
+}
+
+// encoded is a block's rows, ready to be appended.
+type encoded struct {
+	tables []*load.Encoded
+	counts counts
+}
+
+// head projects what belongs to no client; its rows come first.
+func (p *projector) head(ctx context.Context) error {
+	t := transform.New(p.mem, p.opt)
+	campaigns, err := p.mirror.Campaigns(ctx)
+	if err != nil {
+		return err
+	}
+	if err := p.appendNow(t.Campaigns(campaigns)); err != nil {
+		return fmt.Errorf("project the campaigns: %w", err)
+	}
+	unlisted, err := p.mirror.Unlisted(ctx)
+	if err != nil {
+		return err
+	}
+	if err := p.appendNow(t.Unlisted(unlisted)); err != nil {
+		return fmt.Errorf("project the unlisted rows: %w", err)
+	}
+	return nil
+}
+
+func (p *projector) appendNow(b *transform.Batches, err error) error {
+	if err != nil {
+		return err
+	}
+	e, err := p.encode(b)
+	if err != nil {
+		return err
+	}
+	return p.append(e)
+}
+
+// clients runs reader, workers and sequencer.
+func (p *projector) clients(ctx context.Context, workers int) error {
+	g, ctx := errgroup.WithContext(ctx)
+	jobs, order := make(chan block), make(chan block, workers)
+	g.Go(func() error { return p.read(ctx, jobs, order) })
+	for range workers {
+		g.Go(func() error { return p.work(ctx, jobs) })
+	}
+	g.Go(func() error { return p.sequence(ctx, order) })
+	return g.Wait()
+}
+
+// read hands each block to the sequencer first, which fixes its place, then to a worker.
+func (p *projector) read(ctx context.Context, jobs, order chan<- block) error {
+	defer close(jobs)
+	defer close(order)
+	for clients, err := range p.mirror.Scan(ctx, blockClients) {
+		if err != nil {
+			return err
+		}
+		b := block{clients: clients, done: make(chan encoded, 1)}
+		for _, to := range []chan<- block{order, jobs} {
+			select {
+			case to <- b:
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
+		}
+	}
+	return nil
+}
+
+// work projects blocks until there are no more. A worker has its own buffers.
+func (p *projector) work(ctx context.Context, jobs <-chan block) error {
+	t := transform.New(p.mem, p.opt)
+	var buffer mirror.Buffer
+	var clients []schemas.Client
+	for b := range jobs {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		var err error
+		if clients, err = unpack(b.clients, &buffer, clients[:0]); err != nil {
+			return err
+		}
+		batches, err := t.Clients(clients)
+		if err != nil {
+			return err
+		}
+		e, err := p.encode(batches)
+		if err != nil {
+			return err
+		}
+		b.done <- e
+	}
+	return nil
+}
+
+// unpack inflates a block into clients, whose bytes live in the buffer until its next use.
+func unpack(block []mirror.Packed, b *mirror.Buffer, clients []schemas.Client) ([]schemas.Client, error) {
+	b.Reset()
+	for i := range block {
+		c, err := block[i].Unpack(b)
+		if err != nil {
+			return nil, err
+		}
+		clients = append(clients, c)
+	}
+	return clients, nil
+}
+
+// encode turns batches into rows of the spool and releases them.
+func (p *projector) encode(b *transform.Batches) (encoded, error) {
+	defer b.Release()
+	var e encoded
+	e.counts.add(b)
+	for id, record := range b.Records {
+		if record == nil {
+			continue
+		}
+		rows, err := p.spool.Encode(schemas.ID(id), record)
+		if err != nil {
+			return encoded{}, err
+		}
+		e.tables = append(e.tables, rows)
+	}
+	return e, nil
+}
+
+// sequence appends the blocks in their order.
+func (p *projector) sequence(ctx context.Context, order <-chan block) error {
+	for b := range order {
+		select {
+		case e := <-b.done:
+			if err := p.append(e); err != nil {
+				return err
+			}
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	return nil
+}
+
+func (p *projector) append(e encoded) error {
+	p.counts.items += e.counts.items
+	p.counts.events += e.counts.events
+	p.counts.feedRejects += e.counts.feedRejects
+	p.counts.itemRejects += e.counts.itemRejects
+	p.counts.fieldRejects += e.counts.fieldRejects
+	p.counts.live += e.counts.live
+	for _, rows := range e.tables {
+		if err := p.spool.Append(rows); err != nil {
+			return err
+		}
+	}
+	return nil
+}

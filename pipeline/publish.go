@@ -1,0 +1,188 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"roistat-etl/load"
+	"roistat-etl/load/parquet"
+	"roistat-etl/pipeline/config"
+	"roistat-etl/schemas"
+)
+
+// destination is one entry of a pipeline's load list.
+type destination struct {
+	load.Destination
+	kind, target string
+}
+
+// String names the destination in errors.
+func (d destination) String() string { return d.kind + " " + d.target }
+
+// openDestinations makes the destinations in the configured order.
+func openDestinations(p *config.Pipeline) ([]destination, error) {
+	var out []destination
+	for _, l := range p.Load {
+		switch {
+		case l.Parquet != nil:
+			d, err := parquet.New(parquet.Options{Path: l.Parquet.Path, Compression: l.Parquet.Compression, Keep: l.Parquet.Keep})
+			if err != nil {
+				return nil, classed(Misconfigured, "parquet %s: %w", l.Parquet.Path, err)
+			}
+			out = append(out, destination{Destination: d, kind: "parquet", target: l.Parquet.Path})
+		default:
+			return nil, classed(Misconfigured, "this version can't load into the configured destination yet")
+		}
+	}
+	return out, nil
+}
+
+// publish judges the projection and, if it may pass, brings it to all destinations.
+func (r *running) publish(ctx context.Context, rows *projection) error {
+	published, err := r.published(ctx)
+	if err != nil {
+		return err
+	}
+	partitions := rows.snapshot.Partitions()
+	r.countTables(partitions, published)
+	if r.options.NoPublish {
+		return nil
+	}
+	if err := r.judge(ctx, rows, published); err != nil {
+		return err
+	}
+	run := load.Run{
+		Run: r.report.Run, Pipeline: r.pipeline.Name, Project: r.pipeline.Project, Mirror: r.mirrorID,
+		ReportTimezone: r.pipeline.Transform.ReportTimezone.String(), LiveClients: rows.counts.live, Adopt: r.options.Adopt,
+	}
+	outcomes, err := load.Publish(ctx, r.targets(), run, rows.snapshot, r.workers())
+	for i, o := range outcomes {
+		r.report.Destinations[i].State, r.report.Destinations[i].Run = string(o.State), o.Run
+	}
+	if err != nil {
+		return publishError(ctx, err)
+	}
+	return r.mirror.Accept(context.WithoutCancel(ctx))
+}
+
+func (r *running) targets() []load.Destination {
+	out := make([]load.Destination, len(r.destinations))
+	for i, d := range r.destinations {
+		out[i] = d
+	}
+	return out
+}
+
+// published reads what each destination shows; nil where nothing does.
+func (r *running) published(ctx context.Context) ([]*load.Manifest, error) {
+	out := make([]*load.Manifest, len(r.destinations))
+	r.report.Destinations = make([]DestinationState, len(r.destinations))
+	for i, d := range r.destinations {
+		r.report.Destinations[i] = DestinationState{Kind: d.kind, Target: d.target, State: string(load.Skipped)}
+	}
+	for i, d := range r.destinations {
+		m, err := d.Published(ctx)
+		if err != nil {
+			return nil, publishError(ctx, fmt.Errorf("%s: %w", d, err))
+		}
+		if m != nil {
+			out[i], r.report.Destinations[i].Run = m, m.Run
+		}
+	}
+	return out, nil
+}
+
+// publishError gives an error of a destination its class.
+func publishError(ctx context.Context, err error) error {
+	switch {
+	case interrupted(ctx):
+		return classed(Aborted, "interrupted while publishing; what was published before is unchanged: %w", err)
+	case errors.Is(err, load.ErrForeign):
+		return classed(Stopped, "%w: if this mirror is to replace that one, run once with --adopt", err)
+	case load.Refuses(err):
+		return classed(Misconfigured, "%w", err)
+	default:
+		return classed(Broken, "%w", err)
+	}
+}
+
+// countTables fills the report's tables. What was before is what the first destination shows.
+func (r *running) countTables(partitions []load.Partition, published []*load.Manifest) {
+	var before *load.Manifest
+	if len(published) > 0 {
+		before = published[0]
+	}
+	for _, t := range schemas.Tables() {
+		c := TableCounts{}
+		if before != nil {
+			c.RowsBefore = before.Tables[t.Name].Rows
+		}
+		for _, p := range partitions {
+			if p.Table == t.ID {
+				c.Rows += p.Rows
+				c.Partitions++
+				if !showsRows(before, p) {
+					c.Changed++
+				}
+			}
+		}
+		r.report.Tables[t.Name] = c
+	}
+}
+
+// showsRows tells whether the partition's rows are published, by whatever writer.
+func showsRows(m *load.Manifest, p load.Partition) bool {
+	return m != nil && func() bool { _, ok := m.Same(p, m.Writer); return ok }()
+}
+
+// judge evaluates the gates and ownership; a gate that stops restores the feeds of the last good run.
+func (r *running) judge(ctx context.Context, rows *projection, published []*load.Manifest) error {
+	if err := r.owned(published); err != nil {
+		return err
+	}
+	r.report.Gates = judge(r.evidence(rows, published), r.limits())
+	names := stopped(r.report.Gates)
+	if len(names) == 0 {
+		return nil
+	}
+	if _, err := r.mirror.Restore(ctx); err != nil {
+		return err
+	}
+	return classed(Stopped, "stopped by %s; what was published before is unchanged", strings.Join(names, ", "))
+}
+
+// owned refuses to publish over another mirror's work, before anything is staged.
+func (r *running) owned(published []*load.Manifest) error {
+	for i, m := range published {
+		if m != nil && m.Mirror != r.mirrorID && !r.options.Adopt {
+			return classed(Stopped, "%s shows run %s of mirror %s, and this is mirror %s: if it is to take over, run once with --adopt",
+				r.destinations[i], m.Run, m.Mirror, r.mirrorID)
+		}
+	}
+	return nil
+}
+
+func (r *running) evidence(rows *projection, published []*load.Manifest) evidence {
+	e := evidence{
+		failed: r.report.Feeds.Failed, attempted: r.report.Feeds.Fetched + r.report.Feeds.Failed,
+		feedRejects: rows.counts.feedRejects, items: rows.counts.items, live: rows.counts.live,
+		rows: map[schemas.ID]int64{}, published: published, accepted: map[string]bool{},
+	}
+	for _, t := range schemas.Tables() {
+		e.rows[t.ID] = r.report.Tables[t.Name].Rows
+	}
+	for _, name := range r.options.Accept {
+		e.accepted[name] = true
+	}
+	return e
+}
+
+func (r *running) limits() Limits {
+	g := r.pipeline.Gates
+	return Limits{
+		FailedClients: float64(g.MaxFailedClients), ClientDrop: float64(g.MaxClientDrop),
+		RowDrop: float64(g.MaxRowDrop), Rejects: float64(g.MaxRejects),
+	}
+}

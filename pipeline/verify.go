@@ -1,0 +1,158 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"path/filepath"
+	"runtime"
+
+	"roistat-etl/extract/mirror"
+	"roistat-etl/load"
+	"roistat-etl/load/parquet"
+	"roistat-etl/pipeline/config"
+)
+
+// Verified is a finding of an audit: one partition of one destination.
+type Verified struct {
+	Destination string `json:"destination"`
+	Table       string `json:"table"`
+	Partition   string `json:"partition"`
+	Rows        int64  `json:"rows"`
+	Expected    int64  `json:"expected"`
+	OK          bool   `json:"ok"`
+	Detail      string `json:"detail"`
+}
+
+// Verify audits what a pipeline has published: against the manifest always, and
+// against the mirror where nothing was extracted since. The findings go to each.
+func Verify(ctx context.Context, p *config.Pipeline, each func(Verified) error) error {
+	destinations, err := openDestinations(p)
+	if err != nil {
+		return err
+	}
+	v := &verifier{pipeline: p, each: each}
+	for _, d := range destinations {
+		if err := v.destination(ctx, d); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// verifier is one audit. The mirror is projected once, when it is first needed.
+type verifier struct {
+	pipeline *config.Pipeline
+	each     func(Verified) error
+	mirror   *mirrorRows
+}
+
+// mirrorRows is what the mirror projects to.
+type mirrorRows struct {
+	id         string
+	extracted  string // run that last wrote into the mirror
+	digests    map[partitionKey]load.Digest
+	partitions []load.Partition
+}
+
+type partitionKey struct {
+	table string
+	month string
+}
+
+func (v *verifier) destination(ctx context.Context, d destination) error {
+	m, err := d.Published(ctx)
+	if err != nil {
+		return v.each(Verified{Destination: d.target, Detail: err.Error()})
+	}
+	if m == nil {
+		return v.each(Verified{Destination: d.target, Detail: "nothing is published"})
+	}
+	rows, note, err := v.comparable(ctx, m)
+	if err != nil {
+		return err
+	}
+	seen := map[partitionKey]bool{}
+	err = parquet.Verify(ctx, d.target, func(r parquet.Result) error {
+		seen[partitionKey{r.Table, r.Partition}] = true
+		f := Verified{Destination: d.target, Table: r.Table, Partition: r.Partition, Rows: r.Rows, Expected: r.Expected, OK: r.OK, Detail: r.Detail}
+		if f.OK && rows != nil && rows.digests[partitionKey{r.Table, r.Partition}] != r.Digest {
+			f.OK, f.Detail = false, "not what the mirror projects to"
+		} else if f.OK {
+			f.Detail = note
+		}
+		return v.each(f)
+	})
+	if err != nil && ctx.Err() == nil {
+		return v.each(Verified{Destination: d.target, Detail: err.Error()})
+	}
+	return errors.Join(err, v.missing(d, rows, seen))
+}
+
+// missing reports partitions that the mirror projects to and the destination doesn't have.
+func (v *verifier) missing(d destination, rows *mirrorRows, seen map[partitionKey]bool) error {
+	if rows == nil {
+		return nil
+	}
+	for _, p := range rows.partitions {
+		if seen[partitionKey{p.Table.String(), p.Month}] {
+			continue
+		}
+		f := Verified{Destination: d.target, Table: p.Table.String(), Partition: p.Month, Expected: p.Rows, Detail: "the mirror projects to it, but it is not published"}
+		if err := v.each(f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// comparable returns the mirror's rows if they must be those published, or a note why they need not.
+func (v *verifier) comparable(ctx context.Context, m *load.Manifest) (*mirrorRows, string, error) {
+	const manifestOnly = "as the manifest says; not compared with the mirror: "
+	if v.mirror == nil {
+		rows, err := v.projectMirror(ctx)
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, mirror.ErrEmpty) {
+			return nil, manifestOnly + "there is none here", nil
+		}
+		if err != nil {
+			return nil, "", err
+		}
+		v.mirror = rows
+	}
+	switch {
+	case v.mirror.id != m.Mirror:
+		return nil, manifestOnly + "another one was published", nil
+	case v.mirror.extracted > m.Run:
+		return nil, manifestOnly + "run " + v.mirror.extracted + " has extracted since", nil
+	}
+	return v.mirror, "as the manifest says and as the mirror projects", nil
+}
+
+func (v *verifier) projectMirror(ctx context.Context) (_ *mirrorRows, err error) {
+	m, err := mirror.OpenReader(ctx, v.pipeline.Mirror)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, m.Close()) }()
+	rows := &mirrorRows{digests: map[partitionKey]load.Digest{}}
+	if rows.id, err = m.ID(ctx); err != nil {
+		return nil, err
+	}
+	if rows.extracted, err = m.Meta(ctx, metaExtracted); err != nil {
+		return nil, err
+	}
+	spool, err := load.NewSpool(filepath.Dir(v.pipeline.Mirror))
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, spool.Close()) }()
+	projected, err := project(ctx, m, spool, transformOptions(v.pipeline), runtime.GOMAXPROCS(0))
+	if err != nil {
+		return nil, err
+	}
+	rows.partitions = projected.snapshot.Partitions()
+	for _, p := range rows.partitions {
+		rows.digests[partitionKey{p.Table.String(), p.Month}] = p.Digest
+	}
+	return rows, nil
+}
