@@ -78,12 +78,12 @@ func nightText(first, second outcome, i inspection) string {
 	row := func(name string, o outcome, encoded string) string {
 		return fmt.Sprintf("| %s | %d | %s | %.2f | %.2f |\n", name, o.report.Calls.Feed, encoded, o.wall.Seconds(), o.cpu.Seconds())
 	}
-	text := fmt.Sprintf("\n## A night\n\n%d clients, of which a hundredth changed. One run each.\n\n"+
+	text := fmt.Sprintf("\n## A night\n\n%d clients, a hundredth of which did something. One run each.\n\n"+
 		"| run | feed calls | partitions encoded | wall s | CPU s |\n|---|---|---|---|---|\n", largeWorld)
 	text += row("first", first, "all")
 	text += row("the night after", second, fmt.Sprintf("%d of %d, %.1f of %.1f MB", i.Encoded, i.Partitions,
 		float64(i.EncodedBytes)/1e6, float64(i.Bytes)/1e6))
-	return text + fmt.Sprintf("\n%d clients were read again. They have rows in %d of %d partitions, and in %d of those the rows changed; "+
+	return text + fmt.Sprintf("\n%d clients were read, those that are new or whose row changed. They have rows in %d of %d partitions, and in %d of those the rows changed; "+
 		"just these %d were encoded, all others are hard links (by inode). Goal, only what the changed clients touch: %s.\n",
 		i.Clients, i.Touched, i.Partitions, i.Differing, i.Encoded, verdict(i.Encoded <= i.Touched))
 }
