@@ -88,7 +88,7 @@ func writesOnlyChanged(ctx context.Context, tr *trial) error {
 	if _, err := tr.shown(ctx); err != nil {
 		return err
 	}
-	w, err := tr.world(more(20)...)
+	w, err := tr.world(more(4)...)
 	if err != nil {
 		return err
 	}
@@ -106,7 +106,7 @@ func dropsGone(ctx context.Context, tr *trial) error {
 	if _, err := tr.shown(ctx); err != nil {
 		return err
 	}
-	w, err := tr.world(tables(20)[schemas.Clients:]...)
+	w, err := tr.world(tables(4)[schemas.Clients:]...)
 	if err != nil {
 		return err
 	}
@@ -157,7 +157,7 @@ func refused(want error, change func(load.Run) load.Run) func(context.Context, *
 		if err != nil {
 			return err
 		}
-		w, err := tr.world(more(20)...)
+		w, err := tr.world(more(4)...)
 		if err != nil {
 			return err
 		}
@@ -197,7 +197,7 @@ func refusesOvertaken(ctx context.Context, tr *trial) error {
 	if _, err := tr.shown(ctx); err != nil {
 		return err
 	}
-	w, err := tr.world(more(20)...)
+	w, err := tr.world(more(4)...)
 	if err != nil {
 		return err
 	}
@@ -205,7 +205,7 @@ func refusesOvertaken(ctx context.Context, tr *trial) error {
 	if err != nil {
 		return err
 	}
-	other, err := tr.world(more(10)...)
+	other, err := tr.world(more(3)...)
 	if err != nil {
 		return err
 	}

@@ -238,7 +238,7 @@ func (r *fakeReady) publish() {
 	s, f := r.s, r.s.f
 	m := load.NewManifest(s.run, "fake")
 	for name, p := range s.parts {
-		if f.bugs["loses a partition"] && name == "visits 2025-02" {
+		if f.bugs["loses a partition"] && name == "clients" {
 			delete(s.got, name)
 			continue
 		}

@@ -19,7 +19,7 @@ func attempt(do func(ctx context.Context, tr *trial, stage load.Stage, w world) 
 		if err != nil {
 			return err
 		}
-		w, err := tr.world(more(20)...)
+		w, err := tr.world(more(4)...)
 		if err != nil {
 			return err
 		}
@@ -142,7 +142,7 @@ func failing() []Case {
 // broken demands that a broken step fails the publishing, the first one too.
 func broken(step Step) func(context.Context, *trial) error {
 	return func(ctx context.Context, tr *trial) error {
-		w, err := tr.world(more(20)...)
+		w, err := tr.world(more(4)...)
 		if err != nil {
 			return err
 		}
@@ -290,7 +290,7 @@ func abortsReady(ctx context.Context, tr *trial, stage load.Stage, w world) erro
 }
 
 func abortsCommitted(ctx context.Context, tr *trial) error {
-	w, err := tr.world(more(20)...)
+	w, err := tr.world(more(4)...)
 	if err != nil {
 		return err
 	}

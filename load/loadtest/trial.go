@@ -159,7 +159,7 @@ func abort(ctx context.Context, a aborter) error {
 
 // shown publishes a first world, which is what must stay visible.
 func (tr *trial) shown(ctx context.Context) (world, error) {
-	w, err := tr.world(tables(20)...)
+	w, err := tr.world(tables(4)...)
 	if err != nil {
 		return w, err
 	}
@@ -176,7 +176,7 @@ func (tr *trial) shown(ctx context.Context) (world, error) {
 // recovers demands that after a failure the next publishing goes through.
 func (tr *trial) recovers(ctx context.Context) error {
 	tr.h.Break(None)
-	w, err := tr.world(more(20)...)
+	w, err := tr.world(more(4)...)
 	if err != nil {
 		return err
 	}

@@ -27,6 +27,10 @@ func (p *pooled) EncodeLevel(dst, src []byte, level int) []byte {
 	return p.encoder.EncodeAll(src, dst[:0])
 }
 
+// CompressBound implements compress.Codec. The dictionary page of a column of
+// nulls is empty, of which Arrow's own codec thinks that it can't be.
+func (p *pooled) CompressBound(n int64) int64 { return p.Codec.CompressBound(max(n, 1)) }
+
 // registerZstd replaces Arrow's codec, once, before the first file is written:
 // its registry is not made for changes while it is read.
 //
