@@ -23,23 +23,25 @@ pipelines:
 
 // whatNow tells a newcomer where the tables are; DIR is the demo's folder.
 const whatNow = `
-What is there now
-  DIR/tables/current             a link to the published snapshot: a folder a table, a folder a month
-  DIR/tables/current/views.sql   the same as views for DuckDB, with three to begin with:
-                                 client_journey, orders_attributed, daily_funnel
-  DIR/mirror.db                  what the API answered; the next run asks only for what is due
+Now there is, in DIR
+  tables/current             the published tables: a link to a snapshot, in it a folder
+                             a table and a folder a month
+  tables/current/views.sql   the same for DuckDB, with three views to begin with:
+                             client_journey, orders_attributed, daily_funnel
+  pipelines.yaml, mirror.db  the configuration; what the API answered
 
-Ask it in SQL
-  .venv/bin/python test/readers/query.py DIR/tables 'SELECT * FROM daily_funnel ORDER BY day DESC LIMIT 7'
+Ask it in SQL, with DuckDB's own shell or through Python
   duckdb -init DIR/tables/current/views.sql
+  .venv/bin/python test/readers/query.py DIR/tables 'FROM daily_funnel ORDER BY day DESC LIMIT 7'
 
-or in Python (resolve the link once, so that one read sees one snapshot)
+or as data frames (the link is resolved once, so that one read sees one snapshot)
   .venv/bin/python -c 'import os, pyarrow.dataset as ds; print(ds.dataset(os.path.realpath("DIR/tables/current/visits"), partitioning="hive").to_table())'
 
 or the program itself
-  bin/roistat-etl status -c DIR/pipelines.yaml
-  bin/roistat-etl verify -c DIR/pipelines.yaml
-  bin/roistat-etl schema --format markdown
+  bin/roistat-etl status  -c DIR/pipelines.yaml
+  bin/roistat-etl verify  -c DIR/pipelines.yaml
+  bin/roistat-etl rejects -c DIR/pipelines.yaml --limit 5
+  bin/roistat-etl schema  --format markdown
 
 `
 
@@ -47,19 +49,22 @@ or the program itself
 func questions() []string {
 	return []string{
 		`-- What did the last months bring?
-SELECT strftime(day, '%Y-%m') AS month, sum(visits)::BIGINT AS visits, sum(leads)::BIGINT AS leads,
-       sum(orders)::BIGINT AS orders, sum(paid_orders)::BIGINT AS paid, sum(paid_revenue) AS paid_revenue
-FROM daily_funnel GROUP BY month ORDER BY month DESC LIMIT 6`,
+SELECT strftime(day, '%Y-%m') AS month, sum(visits)::INT AS visits, sum(leads)::INT AS leads,
+       sum(orders)::INT AS orders, sum(paid_orders)::INT AS paid, sum(paid_revenue) AS paid_revenue
+FROM daily_funnel GROUP BY month HAVING visits > 0 ORDER BY month DESC LIMIT 6`,
 
 		`-- Which source did the buyers first come from?
-SELECT first_source_title AS first_source, count(*) AS orders, sum(revenue) AS revenue
+SELECT coalesce(first_source_title, first_source_id, 'unknown') AS first_source,
+       count(*) AS paid_orders, sum(revenue) AS revenue
 FROM orders_attributed WHERE status_type = 'paid'
 GROUP BY first_source ORDER BY revenue DESC NULLS LAST LIMIT 5`,
 
-		`-- How did the best order come about?
-SELECT strftime(occurred_at, '%Y-%m-%d %H:%M') AS at, event_type, title, status, amount
-FROM client_journey
-WHERE client_id = (SELECT client_id FROM orders WHERE status_type = 'paid' ORDER BY revenue DESC NULLS LAST, event_id LIMIT 1)
-ORDER BY occurred_at, event_id LIMIT 10`,
+		`-- What led to the largest order that several visits came before?
+SELECT strftime(e.occurred_at, '%Y-%m-%d %H:%M') AS at, e.event_type, e.title, e.status, e.amount
+FROM client_journey e
+JOIN (SELECT client_id, occurred_at FROM orders WHERE status_type = 'paid' AND visits_before > 2
+      ORDER BY revenue DESC NULLS LAST, event_id LIMIT 1) best
+  ON e.client_id = best.client_id AND e.occurred_at <= best.occurred_at
+ORDER BY e.occurred_at DESC, e.event_id LIMIT 8`,
 	}
 }

@@ -198,6 +198,16 @@ def test_a_client_that_has_gone_stays_without_being_in_the_truth(tmp_path, table
     assert check(madeup.publish(tmp_path, tables), truth, items=ITEMS) == []
 
 
+def test_the_place_in_an_earlier_list_is_left_out_only_when_asked(tmp_path, tables, truth):
+    tables["rejects"].append(madeup.reject("clients", 8, 3, "revenue", "bad_money"))
+    truth = madeup.truth(truth, tables)
+    tables["rejects"][-1]["ordinal"] = 5
+    tables["rejects"].sort(key=lambda r: (r["client_id"] or 0, r["source"]))
+    root = madeup.publish(tmp_path, tables)
+    assert len(check(root, truth, items=ITEMS)) == 4
+    assert check(root, truth, items=ITEMS, later=True) == []
+
+
 def test_a_truth_with_a_column_of_its_own_is_refused(tmp_path, tables, truth):
     tables["calls"][0]["length"] = 61
     other = madeup.truth(tmp_path / "other", tables)
