@@ -28,6 +28,12 @@ import (
 	"roistat-etl/transform"
 )
 
+// Progress tells how far the extraction of a run is.
+type Progress = extract.Progress
+
+// Snapshot is one look at a Progress.
+type Snapshot = extract.Snapshot
+
 // Options are what a command line adds to a pipeline's configuration.
 type Options struct {
 	Budget    *int           // feed calls; nil: as configured
@@ -41,8 +47,8 @@ type Options struct {
 	Workers   int            // of projection and loading; 0: one a core
 
 	Log      *slog.Logger
-	Progress *extract.Progress // tells how far the extraction is; may be nil
-	ExitCode func(Class) int   // for the report
+	Progress *Progress       // tells how far the extraction is; may be nil
+	ExitCode func(Class) int // for the report
 }
 
 // Run runs a pipeline once. The report says everything, failures included; its

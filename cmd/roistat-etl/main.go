@@ -32,7 +32,7 @@ func Main(args []string, stdout, stderr io.Writer) int {
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	if err != nil && !errors.Is(err, errReported) {
-		fmt.Fprintf(stderr, "roistat-etl: %v\n", err)
+		_, _ = fmt.Fprintf(stderr, "roistat-etl: %v\n", err)
 	}
 	return a.exitCode(err)
 }

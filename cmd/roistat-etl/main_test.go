@@ -19,7 +19,7 @@ import (
 )
 
 // binaries is the folder of the real programs, built once for all tests.
-var binaries string //nolint:gochecknoglobals // set by TestMain alone
+var binaries string
 
 func TestMain(m *testing.M) {
 	os.Exit(build(m))
@@ -31,7 +31,7 @@ func build(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	defer os.RemoveAll(dir) //nolint:errcheck // a temporary folder
+	defer os.RemoveAll(dir)
 	cmd := exec.CommandContext(context.Background(), "go", "build", "-o", dir+string(filepath.Separator), "roistat-etl/cmd/roistat-etl", "roistat-etl/cmd/roistat-sim")
 	cmd.Stderr = os.Stderr
 	if err := cmd.Run(); err != nil {

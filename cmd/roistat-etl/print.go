@@ -2,6 +2,10 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
 )
 
 // printJSON prints a value as one line of JSON.
@@ -9,4 +13,31 @@ func (a *app) printJSON(v any) error {
 	e := json.NewEncoder(a.stdout)
 	e.SetEscapeHTML(false)
 	return e.Encode(v)
+}
+
+// printf prints text for a person; a stdout that can't be written to is an error.
+func (a *app) printf(format string, args ...any) error {
+	_, err := fmt.Fprintf(a.stdout, format, args...)
+	return err
+}
+
+// table lays out text in columns. What is printed into it can't fail; flush can.
+type table struct {
+	*tabwriter.Writer
+	text strings.Builder
+}
+
+func newTable() *table {
+	t := &table{}
+	t.Writer = tabwriter.NewWriter(&t.text, 0, 0, 2, ' ', 0)
+	return t
+}
+
+// flush writes what was laid out.
+func (t *table) flush(w io.Writer) error {
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	_, err := io.WriteString(w, t.text.String())
+	return err
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/dustin/go-humanize"
 	"github.com/schollz/progressbar/v3"
 
-	"roistat-etl/extract"
+	"roistat-etl/pipeline"
 )
 
 // How often a view looks: a bar moves every second, a log tells now and then.
@@ -47,7 +47,7 @@ func (a *app) newView(mode string, parallel int) *view {
 }
 
 // watch shows a run's progress until the context ends.
-func (v *view) watch(ctx context.Context, name string, p *extract.Progress) error {
+func (v *view) watch(ctx context.Context, name string, p *pipeline.Progress) error {
 	switch {
 	case v.bars:
 		return v.watchBar(ctx, name, p)
@@ -58,7 +58,7 @@ func (v *view) watch(ctx context.Context, name string, p *extract.Progress) erro
 	}
 }
 
-func (v *view) watchLog(ctx context.Context, name string, p *extract.Progress) error {
+func (v *view) watchLog(ctx context.Context, name string, p *pipeline.Progress) error {
 	return every(ctx, logEvery, func() error {
 		s := p.Snapshot()
 		if s.Phase != "" {
@@ -70,7 +70,7 @@ func (v *view) watchLog(ctx context.Context, name string, p *extract.Progress) e
 }
 
 // watchBar draws a bar for each phase; it is wiped at the end, for the report follows.
-func (v *view) watchBar(ctx context.Context, name string, p *extract.Progress) error {
+func (v *view) watchBar(ctx context.Context, name string, p *pipeline.Progress) error {
 	var bar *progressbar.ProgressBar
 	phase := ""
 	err := every(ctx, barEvery, func() error {
@@ -107,7 +107,7 @@ func finish(bar *progressbar.ProgressBar) error {
 }
 
 // describe is the text before the bar: phase, rate, what the hour leaves, time to go.
-func describe(name string, s extract.Snapshot) string {
+func describe(name string, s pipeline.Snapshot) string {
 	text := fmt.Sprintf("%s: %s  %.1f/s", name, s.Phase, s.PerSecond)
 	if s.HourLeft >= 0 {
 		text += fmt.Sprintf("  %s calls left this hour", humanize.Comma(s.HourLeft))
@@ -121,7 +121,7 @@ func describe(name string, s extract.Snapshot) string {
 	return text + "  ETA " + eta(s)
 }
 
-func eta(s extract.Snapshot) string {
+func eta(s pipeline.Snapshot) string {
 	if s.ETA < 0 {
 		return "?"
 	}

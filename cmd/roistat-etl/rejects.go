@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"strings"
-	"text/tabwriter"
 	"unicode"
 	"unicode/utf8"
 
@@ -27,13 +26,13 @@ func (a *app) rejectsCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			p := &rejectPrinter{app: a, text: tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)}
+			p := &rejectPrinter{app: a, text: newTable()}
 			for _, one := range list {
 				if err := pipeline.Rejects(cmd.Context(), one, f, p.take); err != nil {
 					return fmt.Errorf("%s: %w", one.Name, err)
 				}
 			}
-			return p.text.Flush()
+			return p.text.flush(a.stdout)
 		},
 	}
 	fl := cmd.Flags()
@@ -58,7 +57,7 @@ func checkRejectFilter(f pipeline.RejectFilter) error {
 // rejectPrinter prints rejects as JSON lines or as a table.
 type rejectPrinter struct {
 	app  *app
-	text *tabwriter.Writer
+	text *table
 	head bool
 }
 
@@ -71,12 +70,12 @@ func (p *rejectPrinter) take(r pipeline.Row) error {
 	}
 	if !p.head {
 		p.head = true
-		fmt.Fprint(p.text, "source\tclient\tordinal\ttype\tfield\treason\traw\n")
+		fmt.Fprint(p.text.Writer, "source\tclient\tordinal\ttype\tfield\treason\traw\n")
 	}
 	raw, _ := r.Get("raw").(string)
-	_, err := fmt.Fprintf(p.text, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", show(r.Get("source")), show(r.Get("client_id")), show(r.Get("ordinal")),
+	fmt.Fprintf(p.text.Writer, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", show(r.Get("source")), show(r.Get("client_id")), show(r.Get("ordinal")),
 		show(r.Get("type")), show(r.Get("field")), show(r.Get("reason")), show(cut(raw, rawShown)))
-	return err
+	return nil
 }
 
 // show writes a value for a table: a dash where there is none, and nothing that moves a terminal's cursor.

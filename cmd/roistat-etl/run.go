@@ -11,7 +11,6 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
-	"roistat-etl/extract"
 	"roistat-etl/pipeline"
 	"roistat-etl/pipeline/config"
 )
@@ -113,7 +112,7 @@ func (a *app) run(ctx context.Context, f *runFlags, names []string) error {
 
 // runOne runs a pipeline while its progress is shown.
 func (a *app) runOne(ctx context.Context, f *runFlags, v *view, p *config.Pipeline) (*pipeline.Report, error) {
-	progress := &extract.Progress{}
+	progress := &pipeline.Progress{}
 	watched, stop := context.WithCancel(ctx)
 	var g errgroup.Group
 	g.Go(func() error { return v.watch(watched, p.Name, progress) })

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -50,17 +49,17 @@ func schemaFormats() map[string]func(io.Writer) error {
 }
 
 func schemaTable(w io.Writer) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	t := newTable()
 	for i, table := range schemas.Tables() {
 		if i > 0 {
-			fmt.Fprintln(t)
+			fmt.Fprintln(t.Writer)
 		}
-		fmt.Fprintf(t, "%s: %s\n", table.Name, table.Comment)
+		fmt.Fprintf(t.Writer, "%s: %s\n", table.Name, table.Comment)
 		for _, c := range table.Columns {
-			fmt.Fprintf(t, "  %s\t%s\t%s\t%s\n", c.Name, c.Type(), c.From, c.Comment)
+			fmt.Fprintf(t.Writer, "  %s\t%s\t%s\t%s\n", c.Name, c.Type(), c.From, c.Comment)
 		}
 	}
-	return t.Flush()
+	return t.flush(w)
 }
 
 func schemaSQL(w io.Writer) error {

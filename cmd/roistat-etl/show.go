@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -61,26 +62,27 @@ func (a *app) printClient(name string, c *pipeline.ClientView) error {
 			if err != nil {
 				return err
 			}
-			if _, err := fmt.Fprintf(a.stdout, "%s\n", b); err != nil {
+			if err := a.printf("%s\n", b); err != nil {
 				return err
 			}
 		}
 		return nil
 	}
-	fmt.Fprintf(a.stdout, "client %d of %s\n\nrow, as the API gave it:\n%s\n\nfeed, as the API gave it:\n%s\n", c.Raw.ClientID, name, pretty(c.Raw.Row), pretty(c.Raw.Feed))
+	var text strings.Builder
+	fmt.Fprintf(&text, "client %d of %s\n\nrow, as the API gave it:\n%s\n\nfeed, as the API gave it:\n%s\n", c.Raw.ClientID, name, pretty(c.Raw.Row), pretty(c.Raw.Feed))
 	table := ""
 	for _, r := range c.Rows {
 		if r.Table.Name != table {
 			table = r.Table.Name
-			fmt.Fprintf(a.stdout, "\n%s:\n", table)
+			fmt.Fprintf(&text, "\n%s:\n", table)
 		}
-		b, err := json.Marshal(r)
+		b, err := r.MarshalJSON()
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(a.stdout, "  %s\n", b)
+		fmt.Fprintf(&text, "  %s\n", b)
 	}
-	return nil
+	return a.printf("%s", text.String())
 }
 
 // pretty indents JSON, or says that there is none.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"text/tabwriter"
 	"time"
 
 	"github.com/dustin/go-humanize"
@@ -50,18 +49,17 @@ func (a *app) printStatus(s *pipeline.Status) error {
 	if a.json {
 		return a.printJSON(s)
 	}
-	fmt.Fprintf(a.stdout, "%s\n", s.Pipeline)
-	fmt.Fprintf(a.stdout, "  feeds  %s live clients, %s never read; half are younger than %s, 95%% than %s\n",
+	t := newTable()
+	fmt.Fprintf(&t.text, "%s\n  feeds  %s live clients, %s never read; half are younger than %s, 95%% than %s\n", s.Pipeline,
 		humanize.Comma(s.Feeds.Live), humanize.Comma(s.Feeds.NeverFetched), age(s.Feeds.P50AgeS), age(s.Feeds.P95AgeS))
 	for _, d := range s.Destinations {
-		fmt.Fprintf(a.stdout, "  %s  %s  %s\n", d.Kind, d.Target, d.Summary())
+		fmt.Fprintf(&t.text, "  %s  %s  %s\n", d.Kind, d.Target, d.Summary())
 	}
-	t := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprint(t, "  run\tstarted\ttook\toutcome\tfeeds\tleft\tfailed\t\n")
+	fmt.Fprint(t.Writer, "  run\tstarted\ttook\toutcome\tfeeds\tleft\tfailed\n")
 	for _, r := range s.Runs {
-		fmt.Fprintf(t, "  %s\t%s\t%s\t%s\t%d\t%d\t%d\t\n", r.Run, r.StartedAt.Format("2006-01-02 15:04"), took(r), r.Outcome, r.Feeds.Fetched, r.Feeds.Left, r.Feeds.Failed)
+		fmt.Fprintf(t.Writer, "  %s\t%s\t%s\t%s\t%d\t%d\t%d\n", r.Run, r.StartedAt.Format("2006-01-02 15:04"), took(r), r.Outcome, r.Feeds.Fetched, r.Feeds.Left, r.Feeds.Failed)
 	}
-	return t.Flush()
+	return t.flush(a.stdout)
 }
 
 // age writes seconds as a person says them; null: nothing was read yet.

@@ -1,8 +1,8 @@
 package main
 
 import (
+	"errors"
 	"fmt"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -43,19 +43,19 @@ should be.`,
 
 // verify audits one pipeline and returns how many findings are not as they should be.
 func (a *app) verify(cmd *cobra.Command, p *config.Pipeline) (int, error) {
-	v := &verifyPrinter{app: a, tables: tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)}
+	v := &verifyPrinter{app: a, tables: newTable()}
 	if err := pipeline.Verify(cmd.Context(), p, v.take); err != nil {
-		return v.bad, err
+		return v.bad, errors.Join(err, v.tables.flush(a.stdout))
 	}
 	v.line()
-	return v.bad, v.tables.Flush()
+	return v.bad, v.tables.flush(a.stdout)
 }
 
 // verifyPrinter prints findings: text shows what is wrong, and a line for each
 // table that is right.
 type verifyPrinter struct {
 	app    *app
-	tables *tabwriter.Writer
+	tables *table
 	bad    int
 	sum    pipeline.Verified
 	parts  int
@@ -77,7 +77,7 @@ func (v *verifyPrinter) take(r pipeline.Verified) error {
 	v.sum.Rows += r.Rows
 	if !r.OK {
 		v.sum.OK = false
-		fmt.Fprintf(v.tables, "  %s\t%s %s\tWRONG\t%d rows\t%s\n", r.Destination, r.Table, r.Partition, r.Rows, r.Detail)
+		fmt.Fprintf(v.tables.Writer, "  %s\t%s %s\tWRONG\t%d rows\t%s\n", r.Destination, r.Table, r.Partition, r.Rows, r.Detail)
 	}
 	return nil
 }
@@ -85,6 +85,6 @@ func (v *verifyPrinter) take(r pipeline.Verified) error {
 // line writes the line of the table that was just finished.
 func (v *verifyPrinter) line() {
 	if v.parts > 0 && v.sum.OK {
-		fmt.Fprintf(v.tables, "  %s\t%s\tok\t%d rows\t%d partitions, %s\n", v.sum.Destination, v.sum.Table, v.sum.Rows, v.parts, v.sum.Detail)
+		fmt.Fprintf(v.tables.Writer, "  %s\t%s\tok\t%d rows\t%d partitions, %s\n", v.sum.Destination, v.sum.Table, v.sum.Rows, v.parts, v.sum.Detail)
 	}
 }
