@@ -36,7 +36,7 @@ test-readers: build readers ## published tables read by DuckDB and pyarrow, agai
 lint: ## go vet, the import rules and the house style
 	go mod verify
 	go mod tidy -diff
-	$(TOOL) golangci-lint run ./...
+	$(TOOL) golangci-lint run --allow-serial-runners ./...
 
 .PHONY: bench
 bench: build readers ## the figures of docs/performance.md, side by side (about ten minutes)

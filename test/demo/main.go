@@ -153,7 +153,7 @@ func (s *sim) stop() error {
 	var exit *exec.ExitError
 	waited := s.cmd.Wait()
 	if errors.Is(signalled, os.ErrProcessDone) {
-		return fmt.Errorf("the stand-in API ended before its time: %v; its log: %s", waited, s.log.Name())
+		return errors.Join(fmt.Errorf("the stand-in API ended before its time; its log: %s", s.log.Name()), waited)
 	}
 	if errors.As(waited, &exit) {
 		waited = nil
