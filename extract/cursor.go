@@ -13,7 +13,9 @@ const maxBack = 3
 type cursor struct {
 	Offset  int64 `json:"offset"`  // of the page to ask for
 	Overlap int64 `json:"overlap"` // rows of the last page that it should repeat
+	Step    int64 `json:"step"`    // rows of the last page
 	Back    int64 `json:"back"`    // steps back in a row
+	Torn    bool  `json:"torn"`    // a thread stayed lost: rows may be missing
 }
 
 // advance moves on from a page of n rows. False means that the page has lost the
@@ -21,10 +23,11 @@ type cursor struct {
 func (c *cursor) advance(n int64, linked bool) bool {
 	if c.Overlap > 0 && !linked && c.Back < maxBack && c.Offset > 0 {
 		c.Back++
-		c.Offset = max(0, c.Offset-n)
+		c.Offset = max(0, c.Offset-max(n, c.Step))
 		return false
 	}
-	c.Back = 0
+	c.Torn = c.Torn || c.Overlap > 0 && !linked
+	c.Back, c.Step = 0, n
 	c.Overlap = min(maxOverlap, n/10)
 	c.Offset += n - c.Overlap
 	return true

@@ -79,7 +79,7 @@ func (l *lister) passes(ctx context.Context) error {
 		if err := l.pass(ctx); err != nil {
 			return err
 		}
-		l.Counts.Complete = l.Counts.Listed+l.Counts.Unlisted >= l.Counts.Total
+		l.Counts.Complete = !l.Cursor.Torn && l.Counts.Listed+l.Counts.Unlisted >= l.Counts.Total
 		if l.Counts.Complete || l.Pass >= maxPasses {
 			return nil
 		}
@@ -99,7 +99,10 @@ func (l *lister) pass(ctx context.Context) error {
 			if l.Cursor.Offset == 0 {
 				l.Counts.Total = page.Total
 			}
-			return nil
+			if l.Cursor.advance(0, len(l.Last) == 0) {
+				return nil
+			}
+			continue // it should have repeated the last page's end
 		}
 		l.Counts.Total = page.Total
 		end, err := l.take(ctx, page)
@@ -127,7 +130,8 @@ func (l *lister) take(ctx context.Context, page *api.ListPage) (end bool, err er
 	} else {
 		l.Stalled = 0
 	}
-	if l.Cursor.advance(n, linked) {
+	moved := l.Cursor.advance(n, linked)
+	if moved {
 		l.Last = ids
 	}
 	kept.State, err = l.state()
@@ -142,7 +146,7 @@ func (l *lister) take(ctx context.Context, page *api.ListPage) (end bool, err er
 	l.Counts.New += got.New
 	l.Counts.Changed += got.Changed
 	l.run.tally.move(l.Counts.Listed, l.Counts.Total)
-	return got.Fresh == 0 && at+n >= l.Counts.Total || l.Stalled >= maxStalled, nil
+	return moved && got.Fresh == 0 && at+n >= l.Counts.Total || l.Stalled >= maxStalled, nil
 }
 
 // state is what a run that goes on with the list needs. New and changed clients
