@@ -123,7 +123,7 @@ func startSim(ctx context.Context, dir string) (*sim, error) {
 		return nil, err
 	}
 	if s.addr, err = awaitFile(ctx, addrFile); err != nil {
-		return nil, errors.Join(err, s.stop())
+		return nil, errors.Join(fmt.Errorf("%w; its log: %s", err, log.Name()), s.stop())
 	}
 	return s, nil
 }
@@ -150,12 +150,8 @@ func awaitFile(ctx context.Context, file string) (string, error) {
 // stop ends the stand-in. How it takes the signal is its own affair.
 func (s *sim) stop() error {
 	signalled := s.cmd.Process.Signal(syscall.SIGTERM)
-	var exit *exec.ExitError
 	waited := s.cmd.Wait()
-	if errors.Is(signalled, os.ErrProcessDone) {
-		return errors.Join(fmt.Errorf("the stand-in API ended before its time; its log: %s", s.log.Name()), waited)
-	}
-	if errors.As(waited, &exit) {
+	if exit := (*exec.ExitError)(nil); errors.As(waited, &exit) {
 		waited = nil
 	}
 	return errors.Join(signalled, waited, s.log.Close())
