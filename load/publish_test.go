@@ -75,7 +75,7 @@ func (r recorderStage) Check(ctx context.Context) (Staged, error) {
 	if err := r.step(ctx, "check"); err != nil {
 		return nil, err
 	}
-	return recorderReady{r.recorder}, nil
+	return recorderReady(r), nil
 }
 
 func (r recorderStage) Abort(ctx context.Context) error { return r.step(ctx, "abort stage") }

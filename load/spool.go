@@ -214,19 +214,23 @@ func (s *Spool) page() ([]byte, error) {
 		return make([]byte, 0, pageSize), nil
 	}
 	if len(s.free) == 0 {
-		var largest *part
-		for _, p := range s.parts {
-			if largest == nil || len(p.pages) > len(largest.pages) {
-				largest = p
-			}
-		}
-		if err := s.flush(largest); err != nil {
+		if err := s.flush(s.largest()); err != nil {
 			return nil, err
 		}
 	}
 	page := s.free[len(s.free)-1]
 	s.free = s.free[:len(s.free)-1]
 	return page, nil
+}
+
+// largest returns the part with the most pages.
+func (s *Spool) largest() (largest *part) {
+	for _, p := range s.parts {
+		if largest == nil || len(p.pages) > len(largest.pages) {
+			largest = p
+		}
+	}
+	return largest
 }
 
 // flush moves the part's pages to the file.
@@ -250,15 +254,20 @@ func (s *Spool) flush(p *part) error {
 	return nil
 }
 
-// Seal ends the appending and gives the rows as a snapshot. What is still
-// buffered stays in memory, so that few rows never meet the disk; the rest is
-// read from the spool's file. So the spool must not be closed before the last
-// row was read.
+// Seal ends the appending and gives the rows as a snapshot. Half the budget may
+// stay in memory, so that few rows never meet the disk; the rest is read from the
+// spool's file. So the spool must not be closed before the last row was read.
 func (s *Spool) Seal() (*Snapshot, error) {
 	if s.failed != nil {
 		return nil, s.failed
 	}
-	s.failed, s.free = errSealed, nil
+	s.failed = errSealed
+	for s.pages-len(s.free) > s.maxPages/2 {
+		if err := s.flush(s.largest()); err != nil {
+			return nil, fmt.Errorf("spill rows: %w", err)
+		}
+	}
+	s.free = nil
 	if err := s.out.Flush(); err != nil {
 		return nil, fmt.Errorf("spill rows: %w", err)
 	}

@@ -289,7 +289,10 @@ func TestRecordsStop(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := Partition{Table: schemas.CampaignContacts}
-	for rec := range n.Records(context.Background(), mem, p) {
+	for rec, err := range n.Records(context.Background(), mem, p) {
+		if err != nil {
+			t.Fatal(err)
+		}
 		rec.Release()
 		break
 	}

@@ -98,11 +98,17 @@ func instant(rng *rand.Rand) int64 {
 func pick[T any](rng *rand.Rand, from ...T) T { return from[rng.IntN(len(from))] }
 
 // Plain makes a record batch as it comes from an ordinary project: short texts,
-// few different enums, times of one month in ascending order. The caller releases it.
+// few different enums, times of January 2025 in ascending order. The caller
+// releases it.
 func Plain(mem memory.Allocator, t *schemas.Table, rng *rand.Rand, rows int) arrow.Record {
+	return Month(mem, t, rng, rows, 0)
+}
+
+// Month makes a batch like Plain does, of the given month after January 2025.
+func Month(mem memory.Allocator, t *schemas.Table, rng *rand.Rand, rows, month int) arrow.Record {
 	b := array.NewRecordBuilder(mem, t.Arrow())
 	defer b.Release()
-	start := time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC).UnixMilli()
+	start := time.Date(2025, time.Month(1+month), 1, 0, 0, 0, 0, time.UTC).UnixMilli()
 	for n := range rows {
 		for i, c := range t.Columns {
 			if c.Nullable && (c.Name == "extra" || rng.IntN(10) == 0) {

@@ -78,3 +78,42 @@ func BenchmarkReadBack(b *testing.B) {
 	}
 	perRow(b)
 }
+
+// BenchmarkPublish publishes 36 months of the ten event tables, 760,000 rows, from
+// the spool on: read back from it, written, read back again, committed.
+func BenchmarkPublish(b *testing.B) {
+	const months, rows = 36, 2111
+	s, err := load.NewSpool(b.TempDir())
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer s.Close()
+	for id := range schemas.NumEvents {
+		for m := range months {
+			rec := loadtest.Month(memory.NewGoAllocator(), schemas.Get(schemas.ID(id)), seeded(uint64(m)), rows, m)
+			e, err := s.Encode(schemas.ID(id), rec)
+			rec.Release()
+			if err == nil {
+				err = s.Append(e)
+			}
+			if err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	n, err := s.Seal()
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		d, err := New(Options{Path: b.TempDir()})
+		if err != nil {
+			b.Fatal(err)
+		}
+		if _, err := load.Publish(context.Background(), []load.Destination{d}, run(1), n, 2); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(schemas.NumEvents*months*rows), "ns/row")
+}

@@ -35,22 +35,22 @@ func failing(n int64, crash bool) (disk, *atomic.Int64) {
 			return do(a, b)
 		}
 	}
-	real := realDisk()
+	whole := realDisk()
 	return disk{
 		create: func(name string) (io.WriteCloser, error) {
 			if err := fails(); err != nil {
 				return nil, err
 			}
-			f, err := real.create(name)
+			f, err := whole.create(name)
 			return &failingFile{f, fails}, err
 		},
-		sync: func(name string) error { return errors.Join(fails(), real.sync(name)) },
-		link: two(real.link), rename: two(real.rename), flip: two(real.flip),
+		sync: func(name string) error { return errors.Join(fails(), whole.sync(name)) },
+		link: two(whole.link), rename: two(whole.rename), flip: two(whole.flip),
 		remove: func(name string) error {
 			if err := fails(); err != nil {
 				return err
 			}
-			return real.remove(name)
+			return whole.remove(name)
 		},
 	}, count
 }

@@ -320,10 +320,10 @@ func TestVerifyFinds(t *testing.T) {
 		"another file":    {func(d *Destination) error { return os.WriteFile(in(d, "clients/part-0001.parquet"), nil, 0o600) }, "clients", "", "clients/part-0001.parquet"},
 		"a foreign file":  {func(d *Destination) error { return os.WriteFile(in(d, "notes.txt"), nil, 0o600) }, "", "", "notes.txt"},
 		"no views":        {func(d *Destination) error { return os.Remove(in(d, viewsName)) }, "", "", "views.sql"},
-		"other rows":      {func(d *Destination) error { return otherRows(d) }, "clients", "", "digest"},
+		"other rows":      {otherRows, "clients", "", "digest"},
 		"a folder in it":  {func(d *Destination) error { return folderInstead(in(d, clients)) }, "clients", "", "is a directory"},
 		"a wrong month":   {func(d *Destination) error { return os.Truncate(in(d, filePath(schemas.Visits, "2025-01")), 9) }, "visits", "2025-01", "9 bytes"},
-		"another's table": {func(d *Destination) error { return swapTables(d) }, "clients", "", "another schema"},
+		"another's table": {swapTables, "clients", "", "another schema"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -24,8 +24,6 @@ const (
 
 	dirMode  = 0o750
 	fileMode = 0o640
-
-	maxManifest = 64 << 20
 )
 
 // filePath returns the path of a partition's file in its snapshot, with slashes.

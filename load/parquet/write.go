@@ -64,10 +64,10 @@ func (s *sink) Write(b []byte) (int, error) {
 	if s.err != nil {
 		return len(b), nil
 	}
-	n, err := s.to.Write(b)
+	var n int
+	n, s.err = s.to.Write(b)
 	s.hash.Write(b[:n])
 	s.bytes += int64(n)
-	s.err = err
 	return len(b), nil
 }
 
