@@ -68,10 +68,10 @@ func (b *bench) machine(ctx context.Context) (string, error) {
 	if b.long {
 		command += " -long"
 	}
-	return fmt.Sprintf("\nTaken %s by `%s -rounds %d` at %s: %s, %d cores, %s of memory, %s, DuckDB %s, Python %s. "+
+	return fmt.Sprintf("\nTaken %s by `%s -rounds %d` at %s: %s, %d cores, %s of memory, %s, DuckDB %s, Python %s; load average %s before. "+
 		"Figures are the median of the rounds (least–greatest); s are seconds, CPU is user + system, MB are 10⁶ bytes.\n",
 		time.Now().UTC().Format(time.DateOnly), command, b.rounds, revision(ctx), processor(), runtime.NumCPU(), memory(),
-		runtime.Version(), duck, python), nil
+		runtime.Version(), duck, python, load()), nil
 }
 
 // revision names the commit, and whether the tree differs from it.
@@ -91,6 +91,17 @@ func revision(ctx context.Context) string {
 func processor() string { return field("/proc/cpuinfo", "model name", "an unknown processor") }
 
 func memory() string { return field("/proc/meminfo", "MemTotal", "unknown size") }
+
+// load is the load average of the last minute: above 0.5 others were at work, and
+// the wall times are theirs too.
+func load() string {
+	text, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return "unknown"
+	}
+	first, _, _ := strings.Cut(string(text), " ")
+	return first
+}
 
 // field reads the first "name : value" line of a file of /proc.
 func field(path, name, otherwise string) string {

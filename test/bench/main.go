@@ -168,12 +168,13 @@ func (b *bench) run(ctx context.Context, out io.Writer) error {
 	if err := b.clean(); err != nil {
 		return err
 	}
-	head, err := b.machine(ctx)
+	text, err := b.machine(ctx)
 	if err != nil {
 		return err
 	}
-	text := head
-	fmt.Fprint(out, head)
+	if _, err := io.WriteString(out, text); err != nil {
+		return err
+	}
 	for _, s := range sections() {
 		if b.only != nil && !b.only[s.name] {
 			continue
@@ -182,7 +183,9 @@ func (b *bench) run(ctx context.Context, out io.Writer) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", s.name, err)
 		}
-		fmt.Fprint(out, part)
+		if _, err := io.WriteString(out, part); err != nil {
+			return err
+		}
 		text += part
 	}
 	if b.update {
