@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"time"
 
 	"roistat-etl/extract"
@@ -11,13 +12,14 @@ import (
 	"roistat-etl/pipeline/config"
 )
 
-// metaExtracted is the mirror's key for the run that last extracted into it.
+// metaExtracted is the mirror's key for the run that last extracted into it, or,
+// once all destinations show what that gave, for the oldest run they name.
 const metaExtracted = "extracted_by"
 
 // extract brings what is due into the mirror. What it found is in the report,
 // also when it failed.
 func (r *running) extract(ctx context.Context) error {
-	client, err := newClient(r.pipeline)
+	client, err := newClient(r.pipeline, r.options.Transport)
 	if err != nil {
 		return classed(Misconfigured, "%w", err)
 	}
@@ -28,14 +30,17 @@ func (r *running) extract(ctx context.Context) error {
 	result, err := extract.Run(ctx, r.extractOptions(client))
 	r.extracted = result
 	r.take(result)
-	return extractError(ctx, err)
+	if err = extractError(ctx, err); err == nil || interrupted(ctx) {
+		r.report.Reasons = append(r.report.Reasons, result.Incomplete()...)
+	}
+	return err
 }
 
-func newClient(p *config.Pipeline) (*api.Client, error) {
+func newClient(p *config.Pipeline, transport http.RoundTripper) (*api.Client, error) {
 	a := p.API
 	return api.New(api.Options{
 		BaseURL: a.BaseURL, Key: a.Key.Reveal(), Project: p.Project, Timeout: a.Timeout,
-		MaxResponse: int64(a.MaxResponse), Concurrency: a.Concurrency, CAFile: a.CAFile, UserAgent: "roistat-etl",
+		MaxResponse: int64(a.MaxResponse), Concurrency: a.Concurrency, CAFile: a.CAFile, UserAgent: "roistat-etl", Transport: transport,
 	})
 }
 
@@ -77,7 +82,6 @@ func (r *running) take(x *extract.Result) {
 	for _, f := range x.FailedClients {
 		r.report.FailedClients = append(r.report.FailedClients, FailedClient(f))
 	}
-	r.report.Reasons = append(r.report.Reasons, x.Incomplete()...)
 }
 
 // extractError gives an error of the extraction its class and the remedy.

@@ -17,9 +17,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"path/filepath"
 	"runtime"
 	"time"
+
+	"github.com/apache/arrow/go/v17/arrow/memory"
 
 	"roistat-etl/extract"
 	"roistat-etl/extract/mirror"
@@ -49,6 +52,8 @@ type Options struct {
 	Log      *slog.Logger
 	Progress *Progress       // tells how far the extraction is; may be nil
 	ExitCode func(Class) int // for the report
+
+	Transport http.RoundTripper // replaces the network, in tests
 }
 
 // Run runs a pipeline once. The report says everything, failures included; its
@@ -137,7 +142,7 @@ func (r *running) stages(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, spool.Close()) }()
 	var rows *projection
 	err = r.timed(&r.report.stages.Transform, func() (err error) {
-		rows, err = project(ctx, r.mirror, spool, transformOptions(r.pipeline), r.workers())
+		rows, err = project(ctx, memory.NewGoAllocator(), r.mirror, spool, transformOptions(r.pipeline), r.workers())
 		return err
 	})
 	if err != nil {

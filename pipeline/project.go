@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"iter"
-	"runtime"
 
 	"github.com/apache/arrow/go/v17/arrow/memory"
 	"golang.org/x/sync/errgroup"
@@ -57,11 +56,8 @@ func (c *counts) law() error {
 // one worker a core and put together in their order, so that the same mirror
 // gives the same bytes whatever the number of workers. At most 2·workers blocks
 // are in memory.
-func project(ctx context.Context, m scanner, spool *load.Spool, opt transform.Options, workers int) (*projection, error) {
-	if workers <= 0 {
-		workers = runtime.GOMAXPROCS(0)
-	}
-	p := &projector{mirror: m, spool: spool, opt: opt, mem: memory.NewGoAllocator()}
+func project(ctx context.Context, mem memory.Allocator, m scanner, spool *load.Spool, opt transform.Options, workers int) (*projection, error) {
+	p := &projector{mirror: m, spool: spool, opt: opt, mem: mem}
 	if err := p.head(ctx); err != nil {
 		return nil, err
 	}

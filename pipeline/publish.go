@@ -64,8 +64,29 @@ func (r *running) publish(ctx context.Context, rows *projection) error {
 	if err != nil {
 		return publishError(ctx, err)
 	}
-	return r.mirror.Accept(context.WithoutCancel(ctx))
+	return r.settle(context.WithoutCancel(ctx))
 }
+
+// settle makes the feeds of this run the good ones, and notes which extraction
+// each destination shows, so that verify knows when to compare it with the mirror.
+func (r *running) settle(ctx context.Context) error {
+	extracted, err := r.mirror.Meta(ctx, metaExtracted)
+	if err != nil {
+		return err
+	}
+	for i, d := range r.destinations {
+		if err := r.mirror.SetMeta(ctx, metaShown(d), shown(r.report.Destinations[i].Run, extracted)); err != nil {
+			return err
+		}
+	}
+	return r.mirror.Accept(ctx)
+}
+
+// metaShown is the mirror's key for what a destination shows.
+func metaShown(d destination) string { return "shown by " + d.String() }
+
+// shown pairs a published run with the extraction whose rows it shows.
+func shown(run, extracted string) string { return run + " of " + extracted }
 
 func (r *running) targets() []load.Destination {
 	out := make([]load.Destination, len(r.destinations))
@@ -143,6 +164,11 @@ func (r *running) judge(ctx context.Context, rows *projection, published []*load
 		return err
 	}
 	r.report.Gates = judge(r.evidence(rows, published), r.limits())
+	for _, g := range r.report.Gates {
+		if g.Accepted {
+			r.report.Reasons = append(r.report.Reasons, fmt.Sprintf("gate %s was passed by --accept: %s", g.Name, g.Detail))
+		}
+	}
 	names := stopped(r.report.Gates)
 	if len(names) == 0 {
 		return nil

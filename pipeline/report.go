@@ -102,8 +102,8 @@ type Gate struct {
 	Value    float64 `json:"value"` // a share: 0.01 is 1%
 	Limit    float64 `json:"limit"`
 	Passed   bool    `json:"passed"`
-	Accepted bool    `json:"accepted,omitempty"` // let through by --accept
-	Detail   string  `json:"detail,omitempty"`
+	Accepted bool    `json:"-"` // let through by --accept; a reason says so
+	Detail   string  `json:"-"` // the value in words, for the text
 }
 
 // DestinationState says what a destination shows after the run.

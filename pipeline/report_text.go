@@ -72,7 +72,7 @@ func (r *Report) writeTables(b *strings.Builder) {
 	}
 	b.WriteString("\n")
 	t := tabwriter.NewWriter(b, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprint(t, "  table\trows\tbefore\tpartitions\tchanged\t\n")
+	fmt.Fprintf(t, "  %-24s\trows\tbefore\tpartitions\tchanged\t\n", "table")
 	for _, table := range schemas.Tables() {
 		c := r.Tables[table.Name]
 		fmt.Fprintf(t, "  %-24s\t%s\t%s\t%d\t%d\t\n", table.Name, humanize.Comma(c.Rows), humanize.Comma(c.RowsBefore), c.Partitions, c.Changed)

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"runtime"
 
+	"github.com/apache/arrow/go/v17/arrow/memory"
+
 	"roistat-etl/extract/mirror"
 	"roistat-etl/load"
 	"roistat-etl/load/parquet"
@@ -31,7 +33,7 @@ func Verify(ctx context.Context, p *config.Pipeline, each func(Verified) error) 
 	if err != nil {
 		return err
 	}
-	v := &verifier{pipeline: p, each: each}
+	v := &verifier{pipeline: p, destinations: destinations, each: each}
 	for _, d := range destinations {
 		if err := v.destination(ctx, d); err != nil {
 			return err
@@ -42,15 +44,17 @@ func Verify(ctx context.Context, p *config.Pipeline, each func(Verified) error) 
 
 // verifier is one audit. The mirror is projected once, when it is first needed.
 type verifier struct {
-	pipeline *config.Pipeline
-	each     func(Verified) error
-	mirror   *mirrorRows
+	pipeline     *config.Pipeline
+	destinations []destination
+	each         func(Verified) error
+	mirror       *mirrorRows
 }
 
 // mirrorRows is what the mirror projects to.
 type mirrorRows struct {
 	id         string
-	extracted  string // run that last wrote into the mirror
+	extracted  string            // run that last extracted into the mirror
+	shown      map[string]string // by destination
 	digests    map[partitionKey]load.Digest
 	partitions []load.Partition
 }
@@ -68,7 +72,7 @@ func (v *verifier) destination(ctx context.Context, d destination) error {
 	if m == nil {
 		return v.each(Verified{Destination: d.target, Detail: "nothing is published"})
 	}
-	rows, note, err := v.comparable(ctx, m)
+	rows, note, err := v.comparable(ctx, d, m)
 	if err != nil {
 		return err
 	}
@@ -107,7 +111,7 @@ func (v *verifier) missing(d destination, rows *mirrorRows, seen map[partitionKe
 }
 
 // comparable returns the mirror's rows if they must be those published, or a note why they need not.
-func (v *verifier) comparable(ctx context.Context, m *load.Manifest) (*mirrorRows, string, error) {
+func (v *verifier) comparable(ctx context.Context, d destination, m *load.Manifest) (*mirrorRows, string, error) {
 	const manifestOnly = "as the manifest says; not compared with the mirror: "
 	if v.mirror == nil {
 		rows, err := v.projectMirror(ctx)
@@ -122,10 +126,26 @@ func (v *verifier) comparable(ctx context.Context, m *load.Manifest) (*mirrorRow
 	switch {
 	case v.mirror.id != m.Mirror:
 		return nil, manifestOnly + "another one was published", nil
-	case v.mirror.extracted > m.Run:
+	case v.mirror.shown[d.String()] != shown(m.Run, v.mirror.extracted):
 		return nil, manifestOnly + "run " + v.mirror.extracted + " has extracted since", nil
 	}
 	return v.mirror, "as the manifest says and as the mirror projects", nil
+}
+
+// note reads what the mirror says of itself and of the destinations.
+func (r *mirrorRows) note(ctx context.Context, m *mirror.Reader, destinations []destination) (err error) {
+	if r.id, err = m.ID(ctx); err != nil {
+		return err
+	}
+	if r.extracted, err = m.Meta(ctx, metaExtracted); err != nil {
+		return err
+	}
+	for _, d := range destinations {
+		if r.shown[d.String()], err = m.Meta(ctx, metaShown(d)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (v *verifier) projectMirror(ctx context.Context) (_ *mirrorRows, err error) {
@@ -134,11 +154,8 @@ func (v *verifier) projectMirror(ctx context.Context) (_ *mirrorRows, err error)
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, m.Close()) }()
-	rows := &mirrorRows{digests: map[partitionKey]load.Digest{}}
-	if rows.id, err = m.ID(ctx); err != nil {
-		return nil, err
-	}
-	if rows.extracted, err = m.Meta(ctx, metaExtracted); err != nil {
+	rows := &mirrorRows{digests: map[partitionKey]load.Digest{}, shown: map[string]string{}}
+	if err := rows.note(ctx, m, v.destinations); err != nil {
 		return nil, err
 	}
 	spool, err := load.NewSpool(filepath.Dir(v.pipeline.Mirror))
@@ -146,7 +163,7 @@ func (v *verifier) projectMirror(ctx context.Context) (_ *mirrorRows, err error)
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, spool.Close()) }()
-	projected, err := project(ctx, m, spool, transformOptions(v.pipeline), runtime.GOMAXPROCS(0))
+	projected, err := project(ctx, memory.NewGoAllocator(), m, spool, transformOptions(v.pipeline), runtime.GOMAXPROCS(0))
 	if err != nil {
 		return nil, err
 	}
