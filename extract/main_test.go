@@ -32,7 +32,7 @@ func openMirror(t testing.TB, path string) *mirror.Mirror {
 
 func newMirror(t testing.TB) *mirror.Mirror {
 	t.Helper()
-	return openMirror(t, filepath.Join(t.TempDir(), "mirror.db"))
+	return openMirror(t, filepath.Join(memoryFolder(t), "mirror.db"))
 }
 
 // newSim makes a stand-in API with its defaults, changed by change.
