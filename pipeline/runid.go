@@ -2,17 +2,19 @@ package pipeline
 
 import (
 	"crypto/rand"
-	"encoding/hex"
 	"fmt"
 	"time"
 )
 
-// newRun names a run by its start and six random digits, 20260726T010203Z-1a2b3c:
-// names sort in time, and two runs of one second differ.
+// newRun names a run by its start and six digits, 20260726T010203Z-1a2b3c: the
+// first four are the fraction of the second, so that of two runs that follow each
+// other within a second the later has the greater name, which publishing demands;
+// the last two are random, so that two that start at once differ.
 func newRun(start time.Time) (string, error) {
-	var b [3]byte
+	var b [1]byte
 	if _, err := rand.Read(b[:]); err != nil {
 		return "", fmt.Errorf("name the run: %w", err)
 	}
-	return start.UTC().Format("20060102T150405Z") + "-" + hex.EncodeToString(b[:]), nil
+	fraction := int64(start.Nanosecond()) << 16 / int64(time.Second)
+	return fmt.Sprintf("%s-%04x%02x", start.UTC().Format("20060102T150405Z"), fraction, b[0]), nil
 }
