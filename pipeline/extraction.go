@@ -46,28 +46,35 @@ func newClient(p *config.Pipeline, transport http.RoundTripper) (*api.Client, er
 
 func (r *running) extractOptions(source extract.Source) extract.Options {
 	p, o := r.pipeline, r.options
-	refresh := extract.Refresh{
-		Budget: int64(p.Extract.Refresh.Budget), MaxAge: p.Extract.Refresh.MaxAge, MinAge: p.Extract.Refresh.MinAge, Full: o.Full,
-	}
-	if o.Budget != nil {
-		refresh.Budget = int64(*o.Budget)
-	}
-	deadline := p.Extract.Refresh.Deadline
-	if o.Deadline != nil {
-		deadline = *o.Deadline
-	}
 	out := extract.Options{
-		Mirror: r.mirror, Source: source, PageSize: p.Extract.PageSize, Filters: p.Extract.Filters, Refresh: refresh,
+		Mirror: r.mirror, Source: source, PageSize: p.Extract.PageSize, Filters: p.Extract.Filters, Refresh: refreshOf(p, o),
 		PerSecond: p.API.PerSecond, PerHour: int64(p.API.PerHour), Concurrency: p.API.Concurrency, MaxAttempts: p.API.MaxAttempts,
 		Log: r.log, Progress: o.Progress,
 	}
-	if deadline > 0 {
-		out.Deadline, out.Refresh.Limited = time.Now().Add(deadline), true
+	if deadline := deadlineOf(p, o); deadline > 0 {
+		out.Deadline = time.Now().Add(deadline)
 	}
 	for _, c := range p.Extract.Campaigns {
 		out.Campaigns = append(out.Campaigns, extract.Campaign{ID: c.ID, Metrics: c.Metrics})
 	}
 	return out
+}
+
+// refreshOf is which feeds to read: as configured, unless a flag says otherwise.
+func refreshOf(p *config.Pipeline, o Options) extract.Refresh {
+	c := p.Extract.Refresh
+	r := extract.Refresh{Budget: int64(c.Budget), MaxAge: c.MaxAge, MinAge: c.MinAge, Full: o.Full, Limited: deadlineOf(p, o) > 0}
+	if o.Budget != nil {
+		r.Budget = int64(*o.Budget)
+	}
+	return r
+}
+
+func deadlineOf(p *config.Pipeline, o Options) time.Duration {
+	if o.Deadline != nil {
+		return *o.Deadline
+	}
+	return p.Extract.Refresh.Deadline
 }
 
 // take brings the numbers of an extraction into the report.

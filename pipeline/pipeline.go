@@ -134,6 +134,9 @@ func (r *running) stages(ctx context.Context) (err error) {
 		if err := r.timed(&r.report.stages.Extract, func() error { return r.extract(ctx) }); err != nil {
 			return err
 		}
+		if err := r.purge(ctx); err != nil {
+			return err
+		}
 	}
 	spool, err := load.NewSpool(filepath.Dir(r.pipeline.Mirror))
 	if err != nil {
@@ -150,6 +153,15 @@ func (r *running) stages(ctx context.Context) (err error) {
 	}
 	r.report.Rejects = RejectCounts{Items: rows.counts.itemRejects, Fields: rows.counts.fieldRejects}
 	return r.timed(&r.report.stages.Load, func() error { return r.publish(ctx, rows) })
+}
+
+// purge deletes the raw data of clients that left long ago.
+func (r *running) purge(ctx context.Context) error {
+	n, err := r.mirror.PurgeGone(ctx, time.Now().Add(-r.pipeline.Transform.RetainGone))
+	if n > 0 {
+		r.log.Info("deleted the raw data of clients that left", "clients", n)
+	}
+	return err
 }
 
 func (r *running) workers() int {

@@ -33,14 +33,12 @@ func (a *app) runCommand() *cobra.Command {
 		Use:   "run [PIPELINE…]",
 		Short: "Extract, transform and publish",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			f.budgetIsSet, f.deadlineIsSet = cmd.Flags().Changed("budget"), cmd.Flags().Changed("deadline")
+			f.changed(cmd)
 			return a.run(cmd.Context(), f, args)
 		},
 	}
+	f.due(cmd)
 	fl := cmd.Flags()
-	fl.IntVar(&f.budget, "budget", 0, "feed calls to spend at most; 0: no limit")
-	fl.DurationVar(&f.deadline, "deadline", 0, "time after which the extraction ends and the publishing begins, as 6h; 0: none")
-	fl.BoolVar(&f.full, "full", false, "every feed read before the start is due")
 	fl.BoolVar(&f.noExtract, "no-extract", false, "rebuild and publish from the mirror alone")
 	fl.BoolVar(&f.noPublish, "no-publish", false, "extract and project, publish nothing")
 	fl.StringSliceVar(&f.accept, "accept", nil, "pass a gate once: "+strings.Join(pipeline.GateNames(), ", "))
@@ -50,6 +48,19 @@ func (a *app) runCommand() *cobra.Command {
 	fl.StringVar(&f.progress, "progress", "auto", "auto, bar, log or none")
 	a.jsonFlag(cmd, "print the reports as JSON, a line a pipeline")
 	return cmd
+}
+
+// due adds the flags that say which feeds are due.
+func (f *runFlags) due(cmd *cobra.Command) {
+	fl := cmd.Flags()
+	fl.IntVar(&f.budget, "budget", 0, "feed calls to spend at most; 0: no limit")
+	fl.DurationVar(&f.deadline, "deadline", 0, "time after which the extraction ends and the publishing begins, as 6h; 0: none")
+	fl.BoolVar(&f.full, "full", false, "every feed read before the start is due")
+}
+
+// changed notes which flags stand on the command line.
+func (f *runFlags) changed(cmd *cobra.Command) {
+	f.budgetIsSet, f.deadlineIsSet = cmd.Flags().Changed("budget"), cmd.Flags().Changed("deadline")
 }
 
 // check finds what is wrong with the flags before anything is done.

@@ -30,10 +30,19 @@ func wrap(path, what string, err error) error {
 	if err == nil {
 		return nil
 	}
+	if isCode(err, sqlite3.SQLITE_NOTADB) {
+		return fmt.Errorf("mirror %s: %s: %w: %w", path, what, ErrNotMirror, err)
+	}
 	if hint := hint(err); hint != "" {
 		return fmt.Errorf("mirror %s: %s: %s: %w", path, what, hint, err)
 	}
 	return fmt.Errorf("mirror %s: %s: %w", path, what, err)
+}
+
+// isCode tells whether SQLite gave the error with this primary code.
+func isCode(err error, code int) bool {
+	var e *sqlite.Error
+	return errors.As(err, &e) && e.Code()&0xff == code
 }
 
 func hint(err error) string {
@@ -46,8 +55,6 @@ func hint(err error) string {
 		return "the disk is full"
 	case sqlite3.SQLITE_CORRUPT:
 		return "the file is damaged (restore a copy of it, or move it away to read everything anew)"
-	case sqlite3.SQLITE_NOTADB:
-		return ErrNotMirror.Error()
 	case sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM:
 		return "the file or its folder can't be written"
 	case sqlite3.SQLITE_CANTOPEN:

@@ -1,0 +1,222 @@
+package pipeline
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"roistat-etl/extract/api"
+	"roistat-etl/extract/mirror"
+	"roistat-etl/pipeline/config"
+)
+
+// Finding is one check of a pipeline: what was looked at, whether it is well,
+// and what a person can do if it is not.
+type Finding struct {
+	Pipeline string `json:"pipeline"`
+	Check    string `json:"check"`
+	OK       bool   `json:"ok"`
+	Detail   string `json:"detail"`
+	Remedy   string `json:"remedy"`
+
+	class Class
+}
+
+// Class is Done for a check that is well, else what a run would end with.
+func (f Finding) Class() Class { return f.class }
+
+// good and bad make findings; a bad one has the class of its error, or Broken.
+func good(check, format string, args ...any) Finding {
+	return Finding{Check: check, OK: true, Detail: fmt.Sprintf(format, args...)}
+}
+
+func bad(check string, err error, remedy string) Finding {
+	f := Finding{Check: check, Detail: err.Error(), Remedy: remedy, class: Broken}
+	var known *Error
+	if errors.As(err, &known) {
+		f.class = known.Class
+	}
+	return f
+}
+
+// Check looks at everything that a run needs: the API with at most three calls,
+// the mirror and the destinations, which it leaves as they are.
+func Check(ctx context.Context, p *config.Pipeline, o Options, each func(Finding) error) error {
+	c := &checker{pipeline: p, each: each}
+	c.say(good("config", "%s, project %s, key ***", p.Name, p.Project))
+	c.api(ctx, o)
+	c.mirror(ctx)
+	c.destinations(ctx)
+	return errors.Join(c.err, context.Cause(ctx))
+}
+
+// checker hands its findings on until somebody doesn't want them any more.
+type checker struct {
+	pipeline *config.Pipeline
+	each     func(Finding) error
+	mirrorID string
+	err      error
+}
+
+func (c *checker) say(f Finding) {
+	f.Pipeline = c.pipeline.Name
+	if c.err == nil {
+		c.err = c.each(f)
+	}
+}
+
+// api asks one client, its feed and one contact: each needs another permission.
+func (c *checker) api(ctx context.Context, o Options) {
+	client, err := newClient(c.pipeline, o.Transport)
+	if err != nil {
+		c.say(bad("api", classed(Misconfigured, "%w", err), "correct api in the configuration"))
+		return
+	}
+	defer client.Close()
+	page, err := client.List(ctx, api.ListQuestion{Filters: c.pipeline.Extract.Filters, Limit: 1})
+	if err != nil {
+		c.say(refusal(keyOrPermission(err), err))
+		return
+	}
+	c.say(good("key", "the API knows it"))
+	c.say(good("clients", "%d are listed", page.Total))
+	c.feed(ctx, client, page)
+	c.campaign(ctx, client)
+}
+
+// keyOrPermission names what a refused call was the check of.
+func keyOrPermission(err error) string {
+	var e *api.Error
+	if errors.As(err, &e) && e.Kind == api.Refused {
+		if e.Code == "authentication_failed" || e.HTTP == 401 {
+			return "key"
+		}
+		return "permission"
+	}
+	return "api"
+}
+
+func refusal(check string, err error) Finding {
+	var e *api.Error
+	if !errors.As(err, &e) {
+		return bad(check, err, "")
+	}
+	class, remedy := Broken, "try again later; if it stays so, check base_url and the network"
+	if e.Kind == api.Refused {
+		class, remedy = Denied, api.Remedy(e.Code)
+	}
+	return bad(check, classed(class, "%w", err), remedy)
+}
+
+func (c *checker) feed(ctx context.Context, client *api.Client, page *api.ListPage) {
+	if len(page.Rows) == 0 {
+		c.say(good("feeds", "not asked for: there are no clients"))
+		return
+	}
+	var row struct {
+		ID json.RawMessage `json:"id"`
+	}
+	err := json.Unmarshal(page.Rows[0], &row)
+	id, ok := api.Whole(row.ID)
+	if err != nil || !ok {
+		c.say(good("feeds", "not asked for: the first client has no usable id"))
+		return
+	}
+	feed, err := client.Feed(ctx, id)
+	var e *api.Error
+	switch {
+	case errors.As(err, &e) && e.Kind == api.NotFound:
+		c.say(good("feeds", "client %d has none", id))
+	case err != nil:
+		c.say(refusal("feeds", err))
+	default:
+		c.say(good("feeds", "client %d has %d items", id, feed.Items))
+	}
+}
+
+func (c *checker) campaign(ctx context.Context, client *api.Client) {
+	if len(c.pipeline.Extract.Campaigns) == 0 {
+		return
+	}
+	first := c.pipeline.Extract.Campaigns[0]
+	page, err := client.Contacts(ctx, api.ContactsQuestion{Metrics: first.Metrics, Campaigns: []int64{first.ID}, Limit: 1})
+	if err != nil {
+		c.say(refusal("campaigns", err))
+		return
+	}
+	c.say(good("campaigns", "campaign %d has %d contacts", first.ID, page.Total))
+}
+
+// mirror opens the mirror for reading, or sees whether one could be made.
+func (c *checker) mirror(ctx context.Context) {
+	m, err := mirror.OpenReader(ctx, c.pipeline.Mirror)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, mirror.ErrEmpty) {
+		if err := writable(filepath.Dir(c.pipeline.Mirror)); err != nil {
+			c.say(bad("mirror", err, "make the folder writable, or put the mirror elsewhere"))
+			return
+		}
+		c.say(good("mirror", "%s will be made by the first run", c.pipeline.Mirror))
+		return
+	}
+	if err == nil {
+		c.mirrorID, err = m.ID(ctx)
+		err = errors.Join(err, m.Close())
+	}
+	if err == nil {
+		err = writable(filepath.Dir(c.pipeline.Mirror))
+	}
+	if err != nil {
+		c.say(bad("mirror", mirrorError(ctx, err), "see docs/configuration.md: mirror"))
+		return
+	}
+	c.say(good("mirror", "%s, id %s", c.pipeline.Mirror, c.mirrorID))
+}
+
+func (c *checker) destinations(ctx context.Context) {
+	destinations, err := openDestinations(c.pipeline)
+	if err != nil {
+		c.say(bad("destination", err, "correct load in the configuration"))
+		return
+	}
+	for _, d := range destinations {
+		c.destination(ctx, d)
+	}
+}
+
+func (c *checker) destination(ctx context.Context, d destination) {
+	m, err := d.Published(ctx)
+	if err == nil {
+		err = writable(d.target)
+	}
+	switch {
+	case err != nil:
+		c.say(bad("destination", publishError(ctx, fmt.Errorf("%s: %w", d, err)), "make the folder readable and writable, or give another path"))
+	case m == nil:
+		c.say(good("destination", "%s: nothing is published yet", d))
+	case m.Mirror != c.mirrorID:
+		c.say(bad("destination", classed(Stopped, "%s shows run %s of another mirror, %s", d, m.Run, m.Mirror),
+			"if this pipeline is to take over, run once with --adopt; if not, give another path"))
+	default:
+		c.say(good("destination", "%s shows run %s", d, m.Run))
+	}
+}
+
+// writable tells whether files can be made in a folder, or in the nearest one
+// above it that exists.
+func writable(dir string) error {
+	for {
+		f, err := os.CreateTemp(dir, ".check-*")
+		if err == nil {
+			return errors.Join(f.Close(), os.Remove(f.Name()))
+		}
+		parent := filepath.Dir(dir)
+		if !errors.Is(err, fs.ErrNotExist) || parent == dir {
+			return err
+		}
+		dir = parent
+	}
+}
