@@ -74,7 +74,8 @@ var errLost = errors.New("the contacts shifted while they were read")
 type contacts struct {
 	run      *run
 	campaign Campaign
-	cursor   cursor
+	offset   int64 // of the page to ask for
+	overlap  int   // rows of the last page that it should repeat: one at least, so that a shift shows
 	rows     [][]byte
 	keys     []string // of rows: their contacts
 	last     []string // keys of the last page
@@ -86,7 +87,7 @@ type contacts struct {
 func (w *contacts) read(ctx context.Context) error {
 	err := w.pages(ctx)
 	if errors.Is(err, errLost) {
-		w.cursor, w.rows, w.keys, w.last = cursor{}, nil, nil, nil
+		*w = contacts{run: w.run, campaign: w.campaign}
 		err = w.pages(ctx)
 	}
 	if err == nil && int64(len(w.rows)) < w.total {
@@ -97,12 +98,16 @@ func (w *contacts) read(ctx context.Context) error {
 
 func (w *contacts) pages(ctx context.Context) error {
 	for {
-		at := w.cursor.Offset
+		at := w.offset
 		page, err := w.ask(ctx)
 		if err != nil {
 			return fmt.Errorf("page at offset %d: %w", at, err)
 		}
-		if w.total = page.Total; len(page.Rows) == 0 {
+		w.total = page.Total
+		switch empty := len(page.Rows) == 0; {
+		case empty && w.overlap > 0:
+			return fmt.Errorf("page at offset %d: %w", at, errLost)
+		case empty:
 			return nil
 		}
 		fresh, err := w.take(page.Rows)
@@ -116,7 +121,7 @@ func (w *contacts) pages(ctx context.Context) error {
 }
 
 func (w *contacts) ask(ctx context.Context) (page *api.ContactsPage, err error) {
-	q := api.ContactsQuestion{Metrics: w.campaign.Metrics, Campaigns: []int64{w.campaign.ID}, Limit: contactsPage, Offset: w.cursor.Offset}
+	q := api.ContactsQuestion{Metrics: w.campaign.Metrics, Campaigns: []int64{w.campaign.ID}, Limit: contactsPage, Offset: w.offset}
 	err = w.run.call(ctx, campaignCall, nil, func(ctx context.Context) error {
 		page, err = w.run.Source.Contacts(ctx, q)
 		return err
@@ -132,10 +137,13 @@ func (w *contacts) take(page [][]byte) (fresh int, err error) {
 		keys[i] = contact(raw)
 	}
 	same := w.repeated(keys)
-	if same == 0 && w.cursor.Overlap > 0 {
+	if same == 0 && w.overlap > 0 {
 		return 0, errLost
 	}
-	w.cursor.advance(int64(len(page)), true)
+	if w.overlap = min(maxOverlap, len(page)/10); len(page) > 1 {
+		w.overlap = max(1, w.overlap)
+	}
+	w.offset += int64(len(page) - w.overlap)
 	copy(w.rows[len(w.rows)-same:], page[:same]) // the later answer counts
 	w.rows = append(w.rows, page[same:]...)
 	w.keys, w.last = append(w.keys, keys[same:]...), keys
@@ -148,7 +156,7 @@ func (w *contacts) take(page [][]byte) (fresh int, err error) {
 // repeats anything: the server doesn't know offsets.
 func (w *contacts) repeated(keys []string) int {
 	fits := func(n int) bool { return slices.Equal(w.keys[len(w.keys)-n:], keys[:n]) }
-	switch n := int(w.cursor.Overlap); {
+	switch n := w.overlap; {
 	case len(w.last) > 0 && slices.Equal(w.last, keys):
 		return len(keys)
 	case n == 0:

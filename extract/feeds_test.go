@@ -102,23 +102,25 @@ func TestTheBudgetKeepsWhatWasPromised(t *testing.T) {
 }
 
 func TestBudgetCountsRetries(t *testing.T) {
-	var n atomic.Int64
-	f := &fake{list: static(100), feed: func(context.Context, int64) (*api.Feed, error) {
-		if n.Add(1)%2 == 1 {
-			return nil, apiError(api.Transient, "internal_error", 500)
+	bubble(t, func(t *testing.T, m *mirror.Mirror) {
+		var n atomic.Int64
+		f := &fake{list: static(100), feed: func(context.Context, int64) (*api.Feed, error) {
+			if n.Add(1)%2 == 1 {
+				return nil, apiError(api.Transient, "internal_error", 500)
+			}
+			return items(1), nil
+		}}
+		o := options(m, f)
+		o.Refresh.Budget, o.Concurrency = 30, 1
+		r := extract(t, o)
+		if r.Calls.Feed != 30 || r.Feeds.Fetched != 15 || r.Feeds.Left != 85 || r.Feeds.Failed != 0 || r.Calls.Retried != 15 || r.Stopped != ByBudget {
+			t.Errorf("got %+v", r)
 		}
-		return items(1), nil
-	}}
-	o := options(newMirror(t), f)
-	o.Refresh.Budget, o.Concurrency = 30, 1
-	r := extract(t, o)
-	if r.Calls.Feed != 30 || r.Feeds.Fetched != 15 || r.Feeds.Left != 85 || r.Feeds.Failed != 0 || r.Calls.Retried != 15 || r.Stopped != ByBudget {
-		t.Errorf("got %+v", r)
-	}
-	o.Refresh.Budget = 200
-	if r = extract(t, o); r.Feeds.Left != 0 || r.Stopped != "" {
-		t.Errorf("enough: %+v", r)
-	}
+		o.Refresh.Budget = 200
+		if r = extract(t, o); r.Feeds.Left != 0 || r.Stopped != "" {
+			t.Errorf("enough: %+v", r)
+		}
+	})
 }
 
 func TestEachKindOfError(t *testing.T) {
@@ -324,6 +326,7 @@ func TestAnInterruptedFullGoesOn(t *testing.T) {
 	full := options(m, f)
 	full.Refresh.Full, full.Refresh.Budget = true, 8
 	want := []int64{8, 8, 4, 8}
+	time.Sleep(2 * time.Millisecond)
 	for i, n := range want {
 		if r := extract(t, full); r.Feeds.Fetched != n {
 			t.Errorf("run %d: %+v, want %d", i, r.Feeds, n)

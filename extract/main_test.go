@@ -2,6 +2,7 @@ package extract
 
 import (
 	"context"
+	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -13,7 +14,12 @@ import (
 	"roistat-etl/internal/sim"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if path := os.Getenv(childMirror); path != "" {
+		os.Exit(child(path, os.Getenv(childURL)))
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // openMirror opens a mirror that is closed when the test ends.
 func openMirror(t testing.TB, path string) *mirror.Mirror {

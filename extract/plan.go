@@ -118,7 +118,7 @@ func (r *run) full(ctx context.Context, now time.Time) error {
 		return err
 	}
 	if since.IsZero() {
-		since = r.result.StartedAt.UTC()
+		since = r.result.StartedAt.UTC().Truncate(time.Millisecond) // as fine as the mirror's times
 		err = r.Mirror.SetMeta(ctx, keyFull, since.Format(time.RFC3339Nano))
 	}
 	r.Refresh.FullSince = since
