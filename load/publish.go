@@ -115,32 +115,43 @@ func (p *Prepared) begin(ctx context.Context, parts []Partition) (err error) {
 	return nil
 }
 
+// writeError says at which destination a partition could not be written.
+type writeError struct {
+	target int
+	part   Partition
+	err    error
+}
+
+// Error implements error.
+func (e *writeError) Error() string { return fmt.Sprintf("write %s: %v", e.part, e.err) }
+
+// Unwrap returns the reason.
+func (e *writeError) Unwrap() error { return e.err }
+
 // write writes all partitions at all destinations, the large ones first, so
 // that no worker is left alone with one at the end.
 func (p *Prepared) write(ctx context.Context, mem memory.Allocator, n *Snapshot, parts []Partition, workers int) error {
 	parts = slices.Clone(parts)
 	slices.SortStableFunc(parts, func(a, b Partition) int { return cmp.Compare(b.Rows, a.Rows) })
-	failures := make([]error, len(p.targets)*len(parts))
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(workers)
 	for i, t := range p.targets {
-		for j, part := range parts {
+		for _, part := range parts {
 			g.Go(func() error {
-				err := context.Cause(ctx)
-				if err == nil {
-					err = t.stage.Write(ctx, part, n.Records(ctx, mem, part))
+				if err := context.Cause(ctx); err != nil {
+					return err
 				}
-				failures[i*len(parts)+j] = err
-				return err
+				if err := t.stage.Write(ctx, part, n.Records(ctx, mem, part)); err != nil {
+					return &writeError{i, part, err}
+				}
+				return nil
 			})
 		}
 	}
 	err := g.Wait()
-	for k, failure := range failures {
-		if failure != nil && failure == err { //nolint:errorlint // the very error that stopped the group, not one like it
-			i, part := k/len(parts), parts[k%len(parts)]
-			return p.fail(i, fmt.Errorf("write %s: %w", part, err))
-		}
+	var at *writeError
+	if errors.As(err, &at) {
+		return p.fail(at.target, err)
 	}
 	return err
 }
