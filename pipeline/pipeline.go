@@ -16,8 +16,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net/http"
+	"os"
 	"path/filepath"
 	"runtime"
 	"time"
@@ -86,6 +88,9 @@ type running struct {
 
 // locked holds the mirror for as long as the run needs it.
 func (r *running) locked(ctx context.Context) (err error) {
+	if err := r.something(); err != nil {
+		return err
+	}
 	m, err := mirror.Open(ctx, r.pipeline.Mirror, mirror.Options{Run: r.report.Run, Wait: r.options.Wait})
 	if err != nil {
 		return mirrorError(ctx, err)
@@ -99,6 +104,16 @@ func (r *running) locked(ctx context.Context) (err error) {
 	unhurried := context.WithoutCancel(ctx)
 	r.finish(errors.Join(err, r.state(unhurried)))
 	return r.record(unhurried)
+}
+
+// something refuses to publish from a mirror that isn't there: empty tables would
+// look like a success.
+func (r *running) something() error {
+	_, err := os.Stat(r.pipeline.Mirror)
+	if r.options.NoExtract && errors.Is(err, fs.ErrNotExist) {
+		return classed(Broken, "there is no mirror %s to publish from yet: run once without --no-extract", r.pipeline.Mirror)
+	}
+	return nil
 }
 
 // mirrorError gives an error of opening a mirror its class.
