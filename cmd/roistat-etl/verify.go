@@ -31,14 +31,23 @@ should be.`,
 				}
 				bad += n
 			}
-			if bad > 0 {
-				return fmt.Errorf("%d of what was audited is not as it should be", bad)
-			}
-			return nil
+			return a.audited(bad)
 		},
 	}
 	a.jsonFlag(cmd, "print JSON, a line a destination, table and partition")
 	return cmd
+}
+
+// audited ends the report by its sum; nothing follows it.
+func (a *app) audited(bad int) error {
+	if bad == 0 {
+		return nil
+	}
+	a.codes = append(a.codes, exitFailed)
+	if a.json {
+		return errReported
+	}
+	return errors.Join(a.printf("%d of what was audited is not as it should be\n", bad), errReported)
 }
 
 // verify audits one pipeline and returns how many findings are not as they should be.
