@@ -19,7 +19,10 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-var update = flag.Bool("update", false, "write the goldens anew")
+var (
+	update   = flag.Bool("update", false, "write the goldens anew")
+	killSeed = flag.Uint64("kill-seed", 0, "kill at the moments of this seed")
+)
 
 // TestScripts runs the real program against the real stand-in, as a user would.
 // At the end of each script every file that it left is searched for the key, and
