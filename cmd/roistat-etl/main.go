@@ -12,6 +12,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 
 	"roistat-etl/pipeline"
@@ -21,8 +22,15 @@ func main() {
 	os.Exit(Main(os.Args[1:], os.Stdout, os.Stderr))
 }
 
+// memoryLimit is where the garbage collector begins to work harder. It is no hard
+// bound: the program takes what it needs. GOMEMLIMIT in the environment wins.
+const memoryLimit = 192 << 20
+
 // Main runs one command line and returns its exit code.
 func Main(args []string, stdout, stderr io.Writer) int {
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(memoryLimit)
+	}
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
 	stop := onSignal(cancel)
