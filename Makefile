@@ -10,6 +10,7 @@ SHELL         := bash
 TOOL  := go tool -modfile=tools.mod
 VENV  := .venv
 COUNT ?= 6
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 BENCH ?= .
 
 .PHONY: help
@@ -52,7 +53,7 @@ bench-go: ## the packages' own benchmarks: BENCH=regexp, COUNT=runs
 .PHONY: build
 build: ## bin/roistat-etl and bin/roistat-sim
 	@mkdir -p bin
-	CGO_ENABLED=0 go build -trimpath -o bin/ ./cmd/...
+	CGO_ENABLED=0 go build -trimpath -ldflags '-X main.version=$(VERSION)' -o bin/ ./cmd/...
 
 .PHONY: readers
 readers: ## DuckDB and pyarrow into .venv, by hash
