@@ -37,7 +37,7 @@ func configure(t testing.TB, dir, sim string) {
 pipelines:
   - name: demo
     project: "12345"
-    api: {base_url: "%s/api/v1", key: "${ROISTAT_API_KEY}", per_second: 100000, per_hour: 10000000, concurrency: %d}
+    api: {base_url: "%s/api/v1", key: "${ROISTAT_API_KEY}", per_second: 100000, per_hour: 10000000, concurrency: %d, max_attempts: 2}
     extract: {campaigns: [{id: 2}]}
     load: [{parquet: {path: out}}]
 `, sim, concurrency)
