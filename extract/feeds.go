@@ -21,7 +21,8 @@ const (
 // reader reads feeds: a queue that the workers share.
 type reader struct {
 	*run
-	last bool // answers count whatever they are
+	packer *mirror.Packer
+	last   bool // answers count whatever they are
 
 	mu       sync.Mutex
 	queue    []Due
@@ -47,7 +48,7 @@ func (r *run) feeds(ctx context.Context) error {
 	if r.result.Stopped != "" {
 		return nil
 	}
-	first := &reader{run: r}
+	first := &reader{run: r, packer: mirror.NewPacker()}
 	for _, d := range due {
 		if d.Suspect {
 			first.suspects = append(first.suspects, d)
@@ -58,7 +59,7 @@ func (r *run) feeds(ctx context.Context) error {
 	if err := first.read(ctx); err != nil || r.result.Stopped != "" && r.result.Stopped != ByBudget {
 		return err
 	}
-	again := &reader{run: r, last: true, queue: first.suspects}
+	again := &reader{run: r, packer: first.packer, last: true, queue: first.suspects}
 	if err := again.read(ctx); err != nil || r.result.Stopped != "" {
 		return err
 	}
@@ -87,17 +88,14 @@ func (f *reader) read(ctx context.Context) error {
 
 // work reads feed after feed. It carries each answer to the entry of its next call.
 func (f *reader) work(ctx context.Context) error {
-	packer, err := mirror.NewPacker()
-	if err != nil {
-		return fmt.Errorf("set up compression: %w", err)
-	}
 	var carried *mirror.Answer
 	for {
 		d, ok := f.next()
 		if !ok {
 			return f.enter(ctx, carried, 0)
 		}
-		if carried, err = f.ask(ctx, d, carried, packer); err != nil {
+		var err error
+		if carried, err = f.ask(ctx, d, carried); err != nil {
 			return errors.Join(f.halt(err), f.enter(ctx, carried, 0))
 		}
 	}
@@ -136,7 +134,7 @@ func (f *reader) next() (d Due, ok bool) {
 }
 
 // ask reads one feed. An error ends the worker; a failed client is an answer.
-func (f *reader) ask(ctx context.Context, d Due, carried *mirror.Answer, p *mirror.Packer) (*mirror.Answer, error) {
+func (f *reader) ask(ctx context.Context, d Due, carried *mirror.Answer) (*mirror.Answer, error) {
 	var feed *api.Feed
 	err := f.call(ctx, feedCall, carried, func(ctx context.Context) (err error) {
 		feed, err = f.Source.Feed(ctx, d.Client)
@@ -146,34 +144,44 @@ func (f *reader) ask(ctx context.Context, d Due, carried *mirror.Answer, p *mirr
 	var e *api.Error
 	switch {
 	case err == nil:
-		return f.got(a, d, feed, p), nil
+		err = f.got(a, d, feed)
 	case !errors.As(err, &e) || e.Kind == api.Refused || e.Unwrap() != nil:
 		return nil, fmt.Errorf("client %d: %w", d.Client, err)
 	case e.Kind == api.NotFound:
-		f.succeeded()
-		if a.Outcome = mirror.Absent; d.Why == Never {
-			p.Pack(a, []byte("[]"))
-		}
-		return a, nil
+		err = f.absent(a, d)
+	default:
+		a.Outcome = mirror.Failed
+		f.tally.fail(FailedClient{d.Client, e.Code, err.Error()})
+		return a, f.failed(d, e)
 	}
-	a.Outcome = mirror.Failed
-	f.tally.fail(FailedClient{d.Client, e.Code, err.Error()})
-	return a, f.failed(d, e)
+	if err != nil {
+		return nil, err
+	}
+	return a, nil
 }
 
-// got makes the answer of a feed that came.
-func (f *reader) got(a *mirror.Answer, d Due, feed *api.Feed, p *mirror.Packer) *mirror.Answer {
+// absent completes the answer of a feed that isn't there. One that was never read is empty.
+func (f *reader) absent(a *mirror.Answer, d Due) error {
+	f.succeeded()
+	a.Outcome = mirror.Absent
+	if d.Why != Never {
+		return nil
+	}
+	return f.packer.Pack(a, []byte("[]"))
+}
+
+// got completes the answer of a feed that came.
+func (f *reader) got(a *mirror.Answer, d Due, feed *api.Feed) error {
 	f.succeeded()
 	if !f.last && suspicious(d.Items, feed.Items) {
 		a.Outcome = mirror.Suspect
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		f.suspects = append(f.suspects, d)
-		return a
+		return nil
 	}
 	a.Items = feed.Items
-	p.Pack(a, feed.JSON)
-	return a
+	return f.packer.Pack(a, feed.JSON)
 }
 
 // suspicious tells whether a feed has shrunk so far that it may be a fault of the API.

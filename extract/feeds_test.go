@@ -299,9 +299,9 @@ func TestPlan(t *testing.T) {
 		want    []int64
 		counts  Counts
 	}{
-		{"fresh feeds", Refresh{MaxAge: time.Hour, MinAge: time.Hour}, []int64{7, 6, 5, 1, 4}, Counts{3, 2, 0}},
-		{"older than min_age", Refresh{MaxAge: time.Hour, MinAge: now.Sub(half)}, []int64{7, 6, 5, 1, 4, 2}, Counts{3, 2, 1}},
-		{"all are older", Refresh{MaxAge: time.Hour}, []int64{7, 6, 5, 1, 4, 2, 3}, Counts{3, 2, 2}},
+		{"fresh feeds", Refresh{MaxAge: time.Hour, MinAge: time.Hour}, []int64{5, 6, 7, 1, 4}, Counts{3, 2, 0}},
+		{"older than min_age", Refresh{MaxAge: time.Hour, MinAge: now.Sub(half)}, []int64{5, 6, 7, 1, 4, 2}, Counts{3, 2, 1}},
+		{"all are older", Refresh{MaxAge: time.Hour}, []int64{5, 6, 7, 1, 4, 2, 3}, Counts{3, 2, 2}},
 		{"a budget", Refresh{MaxAge: time.Hour, Budget: 3}, []int64{7, 6, 5, 1, 4}, Counts{3, 2, 0}},
 		{"a deadline", Refresh{MaxAge: time.Hour, Limited: true}, []int64{7, 6, 5, 1, 4}, Counts{3, 2, 0}},
 		{"a budget, older than max_age", Refresh{MaxAge: now.Sub(half), Budget: 3}, []int64{7, 6, 5, 1, 4, 2}, Counts{3, 2, 1}},

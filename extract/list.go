@@ -2,6 +2,7 @@ package extract
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -187,6 +188,7 @@ func (l *lister) sort(page *api.ListPage) (kept mirror.Page, ids []int64, linked
 		place[id] = len(kept.Rows)
 		kept.Rows, ids = append(kept.Rows, row), append(ids, id)
 	}
+	slices.SortFunc(kept.Rows, func(a, b mirror.Row) int { return cmp.Compare(a.ID, b.ID) }) // as the mirror stores them
 	kept.Unlisted = l.nameless(nameless, int64(repeated))
 	return kept, ids, repeated >= 0 || len(l.Last) == 0
 }

@@ -46,8 +46,10 @@ type Due struct {
 type Counts struct{ Never, Changed, Aged int64 }
 
 // Plan tells which feeds are due, in the order in which they are read: never
-// read, latest date first; row changed, oldest feed first; too old, oldest first.
-// It makes no call.
+// read; row changed, oldest feed first; too old, oldest first. Of those never
+// read the client with the latest date comes first where the order is cut;
+// otherwise they come in the order of the mirror's pages, which halves the
+// writing. Plan makes no call.
 func Plan(ctx context.Context, m *mirror.Reader, r Refresh, now time.Time) (list []Due, n Counts, err error) {
 	since := r.cut(now)
 	for c, err := range m.Candidates(ctx) {
@@ -57,7 +59,9 @@ func Plan(ctx context.Context, m *mirror.Reader, r Refresh, now time.Time) (list
 		d := Due{Client: c.Client, RowHash: c.RowHash, Items: c.Items, Suspect: c.Suspect, rank: c.FetchedAt.UnixMilli()}
 		switch {
 		case c.FetchedAt.IsZero():
-			d.Why, d.rank = Never, -c.Active.Unix()
+			if d.Why, d.rank = Never, 0; r.cuts() {
+				d.rank = -c.Active.Unix()
+			}
 			n.Never++
 		case c.Changed || c.Suspect:
 			d.Why = Changed
@@ -76,12 +80,15 @@ func Plan(ctx context.Context, m *mirror.Reader, r Refresh, now time.Time) (list
 	return list, n, nil
 }
 
+// cuts tells whether a budget or a deadline may cut the order.
+func (r Refresh) cuts() bool { return r.Budget > 0 || r.Limited }
+
 // cut is the time before which a feed was read if it is due for its age.
 func (r Refresh) cut(now time.Time) (since time.Time) {
 	if r.MaxAge > 0 {
 		since = now.Add(-r.MaxAge)
 	}
-	if young := now.Add(-r.MinAge); r.Budget == 0 && !r.Limited && young.After(since) {
+	if young := now.Add(-r.MinAge); !r.cuts() && young.After(since) {
 		since = young
 	}
 	if r.Full && r.FullSince.After(since) {

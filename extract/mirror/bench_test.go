@@ -33,13 +33,12 @@ func fill(b *testing.B, m *Mirror, n int64) {
 	})
 	for range 16 {
 		g.Go(func() error {
-			p, err := NewPacker()
-			if err != nil {
-				return err
-			}
+			p := NewPacker()
 			for id := range next {
 				a := &Answer{Client: id, At: time.Now(), Items: 19}
-				p.Pack(a, feedText(id, 19))
+				if err := p.Pack(a, feedText(id, 19)); err != nil {
+					return err
+				}
 				if err := m.Enter(ctx, a, 1); err != nil {
 					return err
 				}

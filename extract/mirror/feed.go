@@ -2,6 +2,8 @@ package mirror
 
 import (
 	"context"
+	"fmt"
+	"sync"
 	"time"
 
 	"github.com/klauspost/compress/zstd"
@@ -19,8 +21,8 @@ const (
 	Failed                 // nothing usable after all attempts; the stored feed stays
 )
 
-// Answer is what became of one client's feed call. A Packer makes it, so that
-// the compressing is done by whoever asked and not by the writer.
+// Answer is what became of one client's feed call. A [Packer] gives it
+// the feed, so that whoever asked compresses it and not the writer.
 type Answer struct {
 	Client  int64
 	Outcome Outcome
@@ -33,20 +35,28 @@ type Answer struct {
 	body []byte
 }
 
-// Packer compresses feeds. It is not safe for concurrent use.
-type Packer struct{ enc *zstd.Encoder }
+// Packer compresses feeds. It is safe for concurrent use and should be shared:
+// it keeps an encoder a core, whose tables stay in the core's cache.
+type Packer struct{ encoders sync.Pool }
 
 // NewPacker makes a Packer.
-func NewPacker() (*Packer, error) {
-	enc, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1), zstd.WithLowerEncoderMem(true))
-	return &Packer{enc}, err
-}
+func NewPacker() *Packer { return &Packer{} }
 
 // Pack gives the answer a feed, a JSON array as received, which stays the caller's.
-func (p *Packer) Pack(a *Answer, feed []byte) {
+func (p *Packer) Pack(a *Answer, feed []byte) error {
+	enc, ok := p.encoders.Get().(*zstd.Encoder)
+	if !ok {
+		var err error
+		enc, err = zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1), zstd.WithLowerEncoderMem(true))
+		if err != nil {
+			return fmt.Errorf("set up compression: %w", err)
+		}
+	}
+	defer p.encoders.Put(enc)
 	sum := xxh3.Hash128(feed).Bytes()
 	a.hash = sum[:]
-	a.body = p.enc.EncodeAll(feed, make([]byte, 0, len(feed)/4+64))
+	a.body = enc.EncodeAll(feed, make([]byte, 0, len(feed)/3+64))
+	return nil
 }
 
 // Enter makes one answer and n calls that are about to be sent durable, in one
@@ -57,12 +67,7 @@ func (m *Mirror) Enter(ctx context.Context, a *Answer, calls int) error {
 		return nil
 	}
 	return m.w.do(ctx, "keep an answer", func(ctx context.Context, t *tx) error {
-		if calls > 0 {
-			if err := t.journal(ctx, time.Now(), calls); err != nil {
-				return err
-			}
-		}
-		if a == nil {
+		if t.calls += calls; a == nil {
 			return nil
 		}
 		return t.answer(ctx, a)

@@ -17,10 +17,7 @@ import (
 // keep stores a feed and fails the test if it can't.
 func keep(t *testing.T, m *Mirror, client int64, body string, items int64, at time.Time) {
 	t.Helper()
-	p, err := NewPacker()
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := NewPacker()
 	if err := m.Enter(t.Context(), answer(t, p, client, []byte(body), items, at), 1); err != nil {
 		t.Fatal(err)
 	}
@@ -90,14 +87,13 @@ func TestOutcomes(t *testing.T) {
 	m := open(t)
 	list(t, m, true, 1, 2, 3, 4)
 	list(t, m, true, 1, 2, 3)
-	p, err := NewPacker()
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := NewPacker()
 	keep(t, m, 1, `[1,2]`, 2, day(1))
 	keep(t, m, 4, `[4]`, 1, day(1))
 	absent := Answer{Client: 3, Outcome: Absent, At: day(2)}
-	p.Pack(&absent, []byte("[]"))
+	if err := p.Pack(&absent, []byte("[]")); err != nil {
+		t.Fatal(err)
+	}
 	gone := Answer{Client: 4, Outcome: Absent, At: day(2)}
 	for _, a := range []*Answer{
 		{Client: 1, Outcome: Suspect, At: day(2)}, {Client: 2, Outcome: Failed, At: day(2)}, &absent, &gone,

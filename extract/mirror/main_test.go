@@ -67,6 +67,8 @@ func feedText(client int64, items int) []byte {
 func answer(t testing.TB, p *Packer, client int64, body []byte, items int64, at time.Time) *Answer {
 	t.Helper()
 	a := &Answer{Client: client, At: at, Items: items}
-	p.Pack(a, body)
+	if err := p.Pack(a, body); err != nil {
+		t.Fatal(err)
+	}
 	return a
 }

@@ -200,15 +200,12 @@ func TestErrorsNameFileAndCause(t *testing.T) {
 	if _, err := m.w.conn.ExecContext(t.Context(), "PRAGMA max_page_count = 1"); err != nil {
 		t.Fatal(err)
 	}
-	p, err := NewPacker()
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := NewPacker()
 	random := make([]byte, 1<<20)
 	for i := range random {
 		random[i] = byte(i*i>>3 ^ i>>7)
 	}
-	err = m.Enter(t.Context(), answer(t, p, 1, random, 1, time.Now()), 1)
+	err := m.Enter(t.Context(), answer(t, p, 1, random, 1, time.Now()), 1)
 	if err == nil || !strings.Contains(err.Error(), "disk is full") || !strings.Contains(err.Error(), m.Path()) {
 		t.Errorf("full: %v", err)
 	}

@@ -127,10 +127,7 @@ func TestScanStops(t *testing.T) {
 }
 
 func TestUnpackRefusesADamagedFeed(t *testing.T) {
-	p, err := NewPacker()
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := NewPacker()
 	a := answer(t, p, 1, feedText(1, 50), 50, day(1))
 	for i := range a.body {
 		damaged := bytes.Clone(a.body)
@@ -143,10 +140,7 @@ func TestUnpackRefusesADamagedFeed(t *testing.T) {
 }
 
 func TestWhatWasUnpackedStaysUntilReset(t *testing.T) {
-	p, err := NewPacker()
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := NewPacker()
 	rapid.Check(t, func(t *rapid.T) {
 		var b Buffer
 		for range rapid.IntRange(1, 3).Draw(t, "blocks") {
@@ -155,7 +149,9 @@ func TestWhatWasUnpackedStaysUntilReset(t *testing.T) {
 			for _, n := range rapid.SliceOfN(rapid.IntRange(0, 3<<19), 0, 6).Draw(t, "sizes") {
 				body := bytes.Repeat([]byte{byte(n), byte(n >> 8)}, n/2)
 				a := &Answer{}
-				p.Pack(a, body)
+				if err := p.Pack(a, body); err != nil {
+					t.Fatal(err)
+				}
 				c, err := (&Packed{body: a.body}).Unpack(&b)
 				if err != nil {
 					t.Fatal(err)

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"sync"
+	"time"
 )
 
 // writer is the one writing connection. Requests that come while a transaction
@@ -28,7 +29,10 @@ type request struct {
 }
 
 // tx is a transaction under way.
-type tx struct{ w *writer }
+type tx struct {
+	w     *writer
+	calls int // to be entered into the journal, all at once
+}
 
 func openWriter(ctx context.Context, path string) (_ *writer, err error) {
 	db, err := sql.Open("sqlite", dsn(path, "journal_mode(WAL)", "synchronous(FULL)", "wal_autocheckpoint(4000)", "cache_size(-16384)"))
@@ -92,7 +96,7 @@ func (w *writer) lead(ctx context.Context, leader *request) {
 
 // commit applies a group in one transaction: all of it or nothing.
 func (w *writer) commit(ctx context.Context, group []*request) (err error) {
-	t := &tx{w}
+	t := &tx{w: w}
 	if err := t.exec(ctx, "BEGIN IMMEDIATE"); err != nil {
 		return err
 	}
@@ -103,6 +107,11 @@ func (w *writer) commit(ctx context.Context, group []*request) (err error) {
 	}()
 	for _, r := range group {
 		if err := r.apply(ctx, t); err != nil {
+			return err
+		}
+	}
+	if t.calls > 0 {
+		if err := t.journal(ctx, time.Now(), t.calls); err != nil {
 			return err
 		}
 	}
