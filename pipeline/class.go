@@ -49,3 +49,13 @@ func classed(c Class, format string, args ...any) error {
 func interrupted(ctx context.Context) bool {
 	return ctx.Err() != nil && errors.Is(context.Cause(ctx), ErrInterrupted)
 }
+
+// aborted gives an error that has no class yet its class where a signal has come:
+// a cancelled context shows in many ways, some of which don't name it.
+func aborted(ctx context.Context, err error) error {
+	var known *Error
+	if err == nil || !interrupted(ctx) || errors.As(err, &known) {
+		return err
+	}
+	return classed(Aborted, "interrupted: %w", err)
+}

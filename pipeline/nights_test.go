@@ -217,11 +217,19 @@ func TestNoPublishAndNoExtract(t *testing.T) {
 	s.audit(t)
 }
 
-func TestAForeignFileInPlaceOfTheMirrorIsRefused(t *testing.T) {
+func TestAMirrorThatIsNotThereIsNotPublished(t *testing.T) {
+	s := newStand(t, 1, nil)
+	r := s.run(t, func(o *Options) { o.NoExtract = true }).want(t, Failed)
+	if r.ExitCode != int(Broken) || s.published(t) != nil {
+		t.Errorf("%s", text(t, r))
+	}
+}
+
+func TestADestinationThatCannotBeOpenedIsRefused(t *testing.T) {
 	s := newStand(t, 1, nil)
 	s.pipeline.Load = []config.Destination{{Parquet: &config.Parquet{Path: s.pipeline.Load[0].Parquet.Path, Compression: "lzma"}}}
-	r := s.run(t, func(o *Options) { o.NoExtract = true }).want(t, Failed)
-	if r.ExitCode != int(Misconfigured) {
+	r := s.run(t, nil).want(t, Failed)
+	if r.ExitCode != int(Misconfigured) || r.Calls.List != 0 {
 		t.Errorf("%s", text(t, r))
 	}
 	var classed *Error

@@ -97,10 +97,10 @@ func (r *running) locked(ctx context.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, m.Close()) }()
 	if r.mirrorID, err = m.ID(ctx); err != nil {
-		return err
+		return aborted(ctx, err)
 	}
 	r.mirror = m
-	err = r.stages(ctx)
+	err = aborted(ctx, r.stages(ctx))
 	unhurried := context.WithoutCancel(ctx)
 	r.finish(errors.Join(err, r.state(unhurried)))
 	return r.record(unhurried)
