@@ -154,39 +154,52 @@ func TestSignalsWhileTablesAreMade(t *testing.T) {
 	t.Parallel()
 	s := newSim(t, "--clients", "2500", "--months", "24")
 	dir, before := publishedFolder(t, s)
-	if _, err := s.control(http.MethodPost, "/_sim/night?share=100%", ""); err != nil {
-		t.Fatal(err)
-	}
-	want(t, 0, etl(dir, "run", "--no-publish"))
-	start := time.Now()
-	want(t, 0, etl(dir, "run", "--no-publish", "--no-extract"))
-	projection := time.Since(start)
 	stops := map[string]int{}
-	// Ever later, until it is too late: the steps grow with what a projection takes here.
-	for at := time.Duration(0); stops["too late"] == 0 && at < time.Minute; at += max(projection/6, time.Millisecond) {
+	for steps := time.Duration(6); steps < 100; steps *= 2 {
+		if _, err := s.control(http.MethodPost, "/_sim/night?share=100%", ""); err != nil {
+			t.Fatal(err)
+		}
+		want(t, 0, etl(dir, "run", "--no-publish"))
+		start := time.Now()
+		want(t, 0, etl(dir, "run", "--no-publish", "--no-extract"))
+		before = stopEverLater(t, dir, before, time.Since(start)/steps, stops)
+		want(t, 0, etl(dir, "verify"))
+		if stops["projecting"] > 0 && stops["publishing"] > 0 {
+			break
+		}
+	}
+	t.Log(stops)
+	if stops["projecting"] == 0 || stops["publishing"] == 0 {
+		t.Errorf("not every phase was met: %v", stops)
+	}
+}
+
+// stopEverLater stops runs step by step later, until one has published before it
+// was told, and returns what that has published. It counts where it stopped them.
+func stopEverLater(t testing.TB, dir, before string, step time.Duration, stops map[string]int) string {
+	t.Helper()
+	for at := time.Duration(0); ; at += step {
 		r := tell(t, dir, func() {
 			holds(t, filepath.Join(dir, "data", "demo", "mirror.db.lock"))
 			time.Sleep(at)
 		}, "--no-extract")
-		switch {
-		case r.code == 0:
-			stops["too late"]++
-			continue
-		case len(r.report.Tables) == 0:
-			stops["projecting"]++
-		default:
-			stops["publishing"]++
+		if r.code == 0 {
+			after, err := fingerprint(filepath.Join(dir, "out"))
+			if err != nil || after == before {
+				t.Fatalf("exit code 0, but nothing is published; %v", err)
+			}
+			return after
 		}
+		phase := "publishing"
+		if len(r.report.Tables) == 0 {
+			phase = "projecting"
+		}
+		stops[phase]++
 		r.interrupted(t, dir, before)
 		if got := fmt.Sprint(names(t, filepath.Join(dir, "data", "demo"))); got != "[mirror.db]" {
 			t.Errorf("the mirror's folder holds %s", got)
 		}
 	}
-	t.Log(stops)
-	if stops["projecting"] == 0 || stops["publishing"] == 0 || stops["too late"] == 0 {
-		t.Errorf("not every phase was met: %v", stops)
-	}
-	want(t, 0, etl(dir, "verify"))
 }
 
 // TestTheSecondSignalEndsAtOnce keeps a run from ending in peace by a lock on its mirror.
