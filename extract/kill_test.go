@@ -52,13 +52,13 @@ func child(path, url string) int {
 // to its end, repeat at most the calls that were in flight, and hold what an
 // undisturbed run holds.
 func TestKillAtAnyMoment(t *testing.T) {
-	s := newSim(t, 3000, nil)
+	s := newSim(t, 3000/shrink, nil)
 	h := httptest.NewServer(s)
 	defer h.Close()
 	path := filepath.Join(t.TempDir(), "mirror.db")
 	began := time.Now()
 	kills := 0
-	for !runChild(t, path, h.URL+"/api/v1", time.Duration(60+10*kills+rand.IntN(200))*time.Millisecond) {
+	for !runChild(t, path, h.URL+"/api/v1", time.Duration(60+10*kills+rand.IntN(200*shrink))*time.Millisecond) {
 		if kills++; kills > 300 {
 			t.Fatal("it doesn't come to its end")
 		}
