@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -97,10 +98,13 @@ func launch(dir string, args ...string) (*standIn, error) {
 	return nil, errors.Join(errors.New("roistat-sim did not start"), s.end())
 }
 
-// end kills the stand-in: nothing is asked of its last breath.
+// end kills the stand-in; one that has ended by itself is an error.
 func (s *standIn) end() error {
 	err := s.cmd.Process.Kill()
-	_ = s.cmd.Wait() // killed is how it ends
+	_ = s.cmd.Wait() // how it ended is looked at
+	if status, ok := s.cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || !status.Signaled() || status.Signal() != syscall.SIGKILL {
+		return errors.Join(err, fmt.Errorf("roistat-sim had ended before: %v", s.cmd.ProcessState))
+	}
 	return err
 }
 
