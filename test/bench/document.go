@@ -69,7 +69,7 @@ func (b *bench) machine(ctx context.Context) (string, error) {
 		command += " -long"
 	}
 	return fmt.Sprintf("\nTaken %s by `%s -rounds %d` at %s: %s, %d cores, %s of memory, %s, DuckDB %s, Python %s; load average %s before. "+
-		"Figures are the median of the rounds (least–greatest); s are seconds, CPU is user + system, MB are 10⁶ bytes.\n",
+		"Figures are the median of the rounds, thrice as many in the first two sections (least–greatest); s are seconds, CPU is user + system, MB are 10⁶ bytes.\n",
 		time.Now().UTC().Format(time.DateOnly), command, b.rounds, revision(ctx), processor(), runtime.NumCPU(), memory(),
 		runtime.Version(), duck, python, load()), nil
 }

@@ -12,6 +12,7 @@ const (
 	largeWorld = 20_000
 	months     = 36
 
+	short      = 3    // times as many rounds for what takes a second or less
 	floorShare = 0.25 // of the plain program's feeds a second
 	cpuGoal    = 1.7  // seconds for 5,000 clients
 )
@@ -49,7 +50,7 @@ func (b *bench) extractWorld(ctx context.Context, w world) (rows, goal string, e
 	}
 	var plain, ours figures
 	var plainRate, ourRate, ratio series
-	for range b.rounds {
+	for range short * b.rounds {
 		f, u, err := b.floor(ctx, s.url)
 		if err != nil {
 			return "", "", err
@@ -101,7 +102,7 @@ func (b *bench) whole(ctx context.Context) (text string, err error) {
 	}
 	var f figures
 	var last outcome
-	for range b.rounds {
+	for range short * b.rounds {
 		if err := forget(p.mirror(), p.tables()); err != nil {
 			return "", err
 		}

@@ -83,7 +83,7 @@ func newBench(args []string) (*bench, error) {
 	b := &bench{}
 	var only string
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
-	flags.IntVar(&b.rounds, "rounds", 3, "rounds of each measurement")
+	flags.IntVar(&b.rounds, "rounds", 3, "rounds of each measurement; three times as many of the short ones")
 	flags.BoolVar(&b.long, "long", false, "also four times the data")
 	flags.BoolVar(&b.update, "update", false, "put the figures into "+document)
 	flags.StringVar(&only, "only", "", "sections to run, with commas: extraction, whole, projection, night")
