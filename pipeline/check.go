@@ -17,7 +17,7 @@ import (
 // Finding is one check of a pipeline: what was looked at, whether it is well,
 // and what a person can do if it is not.
 type Finding struct {
-	Pipeline string `json:"pipeline"`
+	Pipeline string `json:"-"` // the line "config" names it
 	Check    string `json:"check"`
 	OK       bool   `json:"ok"`
 	Detail   string `json:"detail"`

@@ -25,6 +25,8 @@ const (
 		"gates":[{"name":"","value":0,"limit":0,"passed":true}],
 		"destinations":[{"kind":"","target":"","state":"","run":""}],"error":null}`
 	statusDocument   = `{"pipeline":"","runs":[` + runDocument + `],"feeds":{"live":0,"never_fetched":0,"p50_age_s":null,"p95_age_s":null},"destinations":[null]}`
+	planDocument     = `{"pipeline":"","clients":0,"feeds_due":{"never":0,"changed":0,"aged":0},"calls":0,"seconds":0,"schema_changes":[""]}`
+	checkDocument    = `{"check":"","ok":true,"detail":"","remedy":""}`
 	verifyDocument   = `{"destination":"","table":"","partition":"","rows":0,"expected":0,"ok":true,"detail":""}`
 	manifestDocument = `{"schema":0,"run":"","pipeline":"","project":"","mirror":"","writer":"","live_clients":0,
 		"tables":{"*":{"version":0,"rows":0,"files":[{"path":"","partition":"","rows":0,"bytes":0,"sha256":"","digest":""}]}}}`
@@ -34,6 +36,7 @@ const (
 func documents() map[string]string {
 	return map[string]string{
 		"run": runDocument, "status": statusDocument, "verify": verifyDocument, "manifest": manifestDocument,
+		"plan": planDocument, "check": checkDocument,
 		"rejects": tableDocument(schemas.Rejects),
 	}
 }
