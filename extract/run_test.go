@@ -1,10 +1,12 @@
 package extract
 
 import (
+	"net/http/httptest"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"roistat-etl/extract/api"
 	"roistat-etl/extract/mirror"
 	"roistat-etl/internal/sim"
 )
@@ -41,5 +43,34 @@ func TestRunReadsEverythingOnce(t *testing.T) {
 	}
 	if again.Clients.New != 0 || again.Clients.Changed != 0 || again.Clients.Gone != 0 {
 		t.Errorf("second run: %+v", again.Clients)
+	}
+}
+
+// TestCallsAreCountedExactly: net/http must not repeat a call on its own, which
+// nobody would have entered into the journal.
+func TestCallsAreCountedExactly(t *testing.T) {
+	s := newSim(t, 200, func(o *sim.Options) {
+		o.Faults = []sim.Fault{{Kind: "reset", Method: "feed", Share: 0.2, Times: 1}, {Kind: "truncate", Method: "feed", Share: 0.2, Times: 1}}
+	})
+	h := httptest.NewServer(s)
+	defer h.Close()
+	c, err := api.New(api.Options{BaseURL: h.URL + "/api/v1", Key: "sim-key", Project: "12345", Concurrency: 8})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	m := newMirror(t)
+	r := extract(t, options(m, c))
+	made := r.Calls.List + r.Calls.Feed
+	if st := s.Stats(); st.Total != made || r.Feeds.Left+r.Feeds.Failed != 0 || r.Calls.Retried < 10 {
+		t.Errorf("%d calls were made, %d counted: %+v", st.Total, made, r)
+	}
+	entered := int64(0)
+	calls, err := m.Journal(t.Context(), r.StartedAt)
+	for _, c := range calls {
+		entered += c.N
+	}
+	if err != nil || entered != made {
+		t.Errorf("%d calls were entered, %d made, %v", entered, made, err)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"os"
 	"strings"
@@ -125,7 +126,7 @@ func (c *Client) ask(ctx context.Context, method, path string, query url.Values,
 	limited, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	query.Set("project", c.project)
-	req, err := http.NewRequestWithContext(limited, method, c.base+path+"?"+query.Encode(), bytes.NewReader(question))
+	req, err := http.NewRequestWithContext(once(limited, cancel), method, c.base+path+"?"+query.Encode(), bytes.NewReader(question))
 	if err != nil {
 		return nil, c.lost(ctx, 0, err)
 	}
@@ -140,6 +141,18 @@ func (c *Client) ask(ctx context.Context, method, path string, query url.Values,
 		return nil, fault
 	}
 	return c.judge(resp, body)
+}
+
+// once makes a context whose request is sent at most once: net/http would send a
+// GET again whose connection broke, and nobody would have counted that call.
+func once(ctx context.Context, cancel context.CancelFunc) context.Context {
+	sent := false
+	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) {
+		if sent {
+			cancel()
+		}
+		sent = true
+	}})
 }
 
 // body reads an answer, inflated, up to the largest that is taken.

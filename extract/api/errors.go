@@ -140,6 +140,8 @@ func told(err error) string {
 	var certificate *tls.CertificateVerificationError
 	var number syscall.Errno
 	switch {
+	case errors.Is(err, context.Canceled):
+		return "the connection broke" // and net/http was kept from sending again, see once
 	case errors.As(err, &network), errors.As(err, &certificate), errors.As(err, &number),
 		errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, http.ErrSchemeMismatch),
 		errors.Is(err, gzip.ErrHeader), errors.Is(err, gzip.ErrChecksum):
