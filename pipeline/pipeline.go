@@ -28,6 +28,7 @@ import (
 
 	"roistat-etl/extract"
 	"roistat-etl/extract/mirror"
+	"roistat-etl/internal/retry"
 	"roistat-etl/load"
 	"roistat-etl/pipeline/config"
 	"roistat-etl/transform"
@@ -91,7 +92,7 @@ func (r *running) locked(ctx context.Context) (err error) {
 	if err := r.something(); err != nil {
 		return err
 	}
-	m, err := mirror.Open(ctx, r.pipeline.Mirror, mirror.Options{Run: r.report.Run, Wait: r.options.Wait})
+	m, err := r.open(ctx)
 	if err != nil {
 		return mirrorError(ctx, err)
 	}
@@ -104,6 +105,32 @@ func (r *running) locked(ctx context.Context) (err error) {
 	unhurried := context.WithoutCancel(ctx)
 	r.finish(errors.Join(err, r.state(unhurried)))
 	return r.record(unhurried)
+}
+
+// lockPoll is how often a waiting run looks whether its mirror is free.
+const lockPoll = 200 * time.Millisecond
+
+// open takes the mirror, waiting for it as long as was asked for. Of several runs
+// that wait any may come first, so each is named when it tries: the one that
+// publishes later must have the greater name.
+func (r *running) open(ctx context.Context) (*mirror.Mirror, error) {
+	until := r.report.StartedAt.Add(r.options.Wait)
+	for {
+		m, err := mirror.Open(ctx, r.pipeline.Mirror, mirror.Options{Run: r.report.Run})
+		var held *mirror.HeldError
+		left := time.Until(until)
+		if !errors.As(err, &held) || left <= 0 {
+			return m, err
+		}
+		if stop := retry.Sleep(ctx, min(lockPoll, left)); stop != nil {
+			return nil, errors.Join(fmt.Errorf("wait for the mirror: %w", stop), err)
+		}
+		name, err := newRun(time.Now())
+		if err != nil {
+			return nil, err
+		}
+		r.report.Run = name
+	}
 }
 
 // something refuses to publish from a mirror that isn't there: empty tables would
