@@ -172,6 +172,7 @@ func (r *running) stages(ctx context.Context) (err error) {
 	if r.destinations, err = openDestinations(r.pipeline); err != nil {
 		return err
 	}
+	_, _ = r.published(ctx) // for the report of a run that ends early; one that can't be read is asked again
 	if !r.options.NoExtract {
 		if err := r.timed(&r.report.stages.Extract, func() error { return r.extract(ctx) }); err != nil {
 			return err

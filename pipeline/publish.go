@@ -99,20 +99,20 @@ func (r *running) targets() []load.Destination {
 // published reads what each destination shows; nil where nothing does.
 func (r *running) published(ctx context.Context) ([]*load.Manifest, error) {
 	out := make([]*load.Manifest, len(r.destinations))
+	var first error
 	r.report.Destinations = make([]DestinationState, len(r.destinations))
 	for i, d := range r.destinations {
-		r.report.Destinations[i] = DestinationState{Kind: d.kind, Target: d.target, State: string(load.Skipped)}
-	}
-	for i, d := range r.destinations {
+		state := &r.report.Destinations[i]
+		*state = DestinationState{Kind: d.kind, Target: d.target, State: string(load.Skipped)}
 		m, err := d.Published(ctx)
-		if err != nil {
-			return nil, publishError(ctx, fmt.Errorf("%s: %w", d, err))
+		if err != nil && first == nil {
+			first = publishError(ctx, fmt.Errorf("%s: %w", d, err))
 		}
 		if m != nil {
-			out[i], r.report.Destinations[i].Run = m, m.Run
+			out[i], state.Run = m, m.Run
 		}
 	}
-	return out, nil
+	return out, first
 }
 
 // publishError gives an error of a destination its class.

@@ -115,13 +115,13 @@ func fitsObject(path string, want, got map[string]any) error {
 }
 
 // find walks into a JSON value: feeds.due, gates.0.passed, tables.visits.rows;
-// # counts, and a name picks the element of a list with that name or table.
+// count counts, and a name picks the element of a list with that name or table.
 func find(v any, path string) (any, error) {
 	for _, step := range strings.Split(path, ".") {
 		switch at := v.(type) {
 		case map[string]any:
 			next, ok := at[step]
-			if step == "#" {
+			if step == "count" {
 				next, ok = float64(len(at)), true
 			}
 			if !ok {
@@ -142,7 +142,7 @@ func find(v any, path string) (any, error) {
 }
 
 func element(list []any, step string) (any, error) {
-	if step == "#" {
+	if step == "count" {
 		return float64(len(list)), nil
 	}
 	if i, err := strconv.Atoi(step); err == nil && i < len(list) {
