@@ -93,10 +93,10 @@ func fits(path string, want, got any) error {
 }
 
 func fitsObject(path string, want, got map[string]any) error {
-	every, any := want["*"]
+	every, names := want["*"]
 	for key, v := range got {
 		w, ok := want[key]
-		if any {
+		if names {
 			w, ok = every, true
 		}
 		if !ok {
@@ -107,7 +107,7 @@ func fitsObject(path string, want, got map[string]any) error {
 		}
 	}
 	for key := range want {
-		if _, ok := got[key]; !ok && !any {
+		if _, ok := got[key]; !ok && !names {
 			return fmt.Errorf("%s.%s is missing", path, key)
 		}
 	}

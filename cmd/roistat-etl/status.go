@@ -62,12 +62,12 @@ func (a *app) printStatus(s *pipeline.Status) error {
 	return t.flush(a.stdout)
 }
 
-// age writes seconds as a person says them; null: nothing was read yet.
+// age writes seconds as a person says them, rounded up to a minute; null: nothing was read yet.
 func age(seconds *int64) string {
 	if seconds == nil {
 		return "–"
 	}
-	return (time.Duration(*seconds) * time.Second).Round(time.Minute).String()
+	return (time.Duration(*seconds)*time.Second + time.Minute).Truncate(time.Minute).String()
 }
 
 func took(r pipeline.Report) string {
