@@ -1,0 +1,143 @@
+package chaos
+
+import (
+	"encoding/json"
+	"flag"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/apache/arrow/go/v17/parquet/compress"
+	"go.uber.org/goleak"
+
+	"roistat-etl/load/parquet"
+)
+
+var (
+	seedFlag     = flag.Uint64("chaos.seed", 0, "play this seed alone")
+	seedsFlag    = flag.Int("chaos.seeds", 40, "how many seeds to play, from -chaos.first on")
+	firstFlag    = flag.Uint64("chaos.first", 1, "the first seed")
+	scheduleFlag = flag.String("chaos.schedule", "", "play this schedule, as a failing seed prints it")
+	patience     = flag.Duration("chaos.shrink", 45*time.Second, "how long to look for a smaller schedule that fails too")
+)
+
+func TestMain(m *testing.M) {
+	warm()
+	goleak.VerifyTestMain(m)
+}
+
+// warm lets the one zstd encoder and the one decoder of the process make their
+// channels outside of any test's bubble.
+func warm() {
+	if _, err := parquet.New(parquet.Options{Path: "."}); err != nil {
+		panic(err)
+	}
+	codec, err := compress.GetCodec(compress.Codecs.Zstd)
+	if err != nil {
+		panic(err)
+	}
+	codec.Decode(nil, codec.EncodeLevel(nil, []byte("warm"), 1))
+}
+
+// TestChaos plays seeds in process. Each must end without a finding.
+func TestChaos(t *testing.T) {
+	if *scheduleFlag != "" {
+		s := &schedule{}
+		if err := json.Unmarshal([]byte(*scheduleFlag), s); err != nil {
+			t.Fatal(err)
+		}
+		report(t, s, play(t, s))
+		return
+	}
+	first, n := *firstFlag, *seedsFlag
+	if *seedFlag != 0 {
+		first, n = *seedFlag, 1
+	}
+	for seed := first; seed < first+uint64(n); seed++ {
+		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
+			t.Parallel()
+			s := draw(seed)
+			found := play(t, s)
+			if len(found) == 0 {
+				return
+			}
+			t.Errorf("seed %d:\n  %s", seed, some(found))
+			t.Logf("again: go test ./test/chaos -run TestChaos -chaos.seed=%d", seed)
+			small, why := shrink(t, s, *patience)
+			report(t, small, why)
+		})
+	}
+}
+
+// some joins the first findings.
+func some(found []string) string {
+	if n := len(found) - 10; n > 0 {
+		found = append(found[:10:10], fmt.Sprintf("and %d more", n))
+	}
+	return strings.Join(found, "\n  ")
+}
+
+// report prints a schedule that fails.
+func report(t *testing.T, s *schedule, found []string) {
+	t.Helper()
+	if len(found) > 0 {
+		t.Errorf("smallest schedule:\n  %s\nagain: go test ./test/chaos -run TestChaos -chaos.schedule='%s'", some(found), s)
+	}
+}
+
+// shrink drops steps, faults, events and clients while the schedule still fails.
+func shrink(t *testing.T, s *schedule, patience time.Duration) (*schedule, []string) {
+	t.Helper()
+	until := time.Now().Add(patience)
+	best, why := s, []string(nil)
+	for again := true; again; {
+		again = false
+		for _, smaller := range simpler(best) {
+			if time.Now().After(until) {
+				return best, why
+			}
+			if found := play(t, smaller); len(found) > 0 {
+				best, why, again = smaller, found, true
+				break
+			}
+		}
+	}
+	return best, why
+}
+
+// simpler lists schedules that are one thing simpler, the greatest steps first.
+func simpler(s *schedule) (list []*schedule) {
+	try := func(change func(*schedule)) {
+		c := &schedule{}
+		if json.Unmarshal([]byte(s.String()), c) == nil {
+			if change(c); c.String() != s.String() {
+				list = append(list, c)
+			}
+		}
+	}
+	for i := range s.Steps {
+		if len(s.Steps) > 1 {
+			try(func(c *schedule) { c.Steps = append(c.Steps[:i:i], c.Steps[i+1:]...) })
+		}
+	}
+	try(func(c *schedule) { c.World.Clients = max(5, c.World.Clients/2) })
+	try(func(c *schedule) { c.World.Clients = max(5, c.World.Clients*4/5) })
+	try(func(c *schedule) { c.World.Months = 1 })
+	try(func(c *schedule) { c.World.Plain = true })
+	try(func(c *schedule) { c.World.Campaigns = nil })
+	try(func(c *schedule) { c.World.Concurrency, c.World.Workers = 1, 1 })
+	try(func(c *schedule) { c.World.SimHour, c.World.SimSecond, c.World.PerHour = 0, 0, 5000 })
+	try(func(c *schedule) { c.World.MaxPage, c.World.PageSize, c.World.ContactPage = 1000, 1000, 0 })
+	for i := range s.Steps {
+		for j := range s.Steps[i].Faults {
+			try(func(c *schedule) { f := c.Steps[i].Faults; c.Steps[i].Faults = append(f[:j:j], f[j+1:]...) })
+		}
+		try(func(c *schedule) { c.Steps[i].Disk = "" })
+		try(func(c *schedule) { c.Steps[i].At = 0 })
+		try(func(c *schedule) { c.Steps[i].Night = 0 })
+		try(func(c *schedule) { c.Steps[i].Budget, c.Steps[i].Deadline = 0, 0 })
+		try(func(c *schedule) { c.Steps[i].Full, c.Steps[i].NoExtract, c.Steps[i].NoPublish = false, false, false })
+	}
+	return list
+}
