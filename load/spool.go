@@ -5,7 +5,10 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
+	"strings"
 	"sync"
 
 	"github.com/apache/arrow/go/v17/arrow"
@@ -68,14 +71,48 @@ type chunk struct{ offset, size int64 }
 func NewSpool(dir string) (*Spool, error) { return newSpool(dir, spoolBudget/pageSize) }
 
 func newSpool(dir string, maxPages int) (*Spool, error) {
-	f, err := os.CreateTemp(dir, ".spool-*") // 0600
+	if dir == "" {
+		dir = os.TempDir()
+	}
+	if err := removeSpools(dir); err != nil {
+		return nil, fmt.Errorf("remove the spool of a dead run: %w", err)
+	}
+	f, err := os.CreateTemp(dir, spoolPrefix+"*") // 0600
 	if err != nil {
 		return nil, fmt.Errorf("make the spool: %w", err)
 	}
-	if err := os.Remove(f.Name()); err != nil {
+	if err := remove(f.Name()); err != nil {
 		return nil, errors.Join(fmt.Errorf("unlink the spool: %w", err), f.Close())
 	}
 	return &Spool{file: f, out: bufio.NewWriterSize(f, writeBuffer), parts: map[partKey]*part{}, maxPages: maxPages}, nil
+}
+
+// spoolPrefix begins the names that spools have for a moment.
+const spoolPrefix = ".spool-"
+
+// removeSpools unlinks the files of runs that died between making and unlinking
+// one. That of a living run is about to be unlinked anyway.
+func removeSpools(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if !e.IsDir() && strings.HasPrefix(e.Name(), spoolPrefix) {
+			if err := remove(filepath.Join(dir, e.Name())); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// remove unlinks a file; one that is gone already is no error.
+func remove(name string) error {
+	if err := os.Remove(name); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
 }
 
 // Encoded is the rows of a record batch, ready to be appended. It belongs to the

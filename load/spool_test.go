@@ -4,6 +4,7 @@ import (
 	"context"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/apache/arrow/go/v17/arrow"
@@ -130,4 +131,23 @@ func TestDigestIgnoresOrderAndBatches(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestASpoolRemovesThoseOfDeadRuns(t *testing.T) {
+	dir := t.TempDir()
+	dead, other := filepath.Join(dir, ".spool-123"), filepath.Join(dir, "mirror.db")
+	for _, name := range []string{dead, other} {
+		if err := os.WriteFile(name, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s, err := load.NewSpool(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	left, err := os.ReadDir(dir)
+	if err != nil || len(left) != 1 || left[0].Name() != "mirror.db" {
+		t.Errorf("there are %v: %v", left, err)
+	}
 }
