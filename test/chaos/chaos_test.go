@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -19,6 +20,8 @@ var (
 	seedsFlag    = flag.Int("chaos.seeds", 40, "how many seeds to play, from -chaos.first on")
 	firstFlag    = flag.Uint64("chaos.first", 1, "the first seed")
 	scheduleFlag = flag.String("chaos.schedule", "", "play this schedule, as a failing seed prints it")
+	programsFlag = flag.Int("chaos.programs", 4, "how many seeds to play with the real program")
+	killsFlag    = flag.Int("chaos.kills", 3, "how many runs of a night of the real program are killed")
 	patience     = flag.Duration("chaos.shrink", 45*time.Second, "how long to look for a smaller schedule that fails too")
 )
 
@@ -68,6 +71,30 @@ func TestChaos(t *testing.T) {
 			report(t, small, why)
 		})
 	}
+}
+
+// TestProgram plays seeds with the real program: kill -9, SIGTERM, SIGSTOP and
+// system calls that fail.
+func TestProgram(t *testing.T) {
+	first, n := *firstFlag, *programsFlag
+	if *seedFlag != 0 {
+		first, n = *seedFlag, 1
+	}
+	var kills atomic.Int64
+	t.Run("seeds", func(t *testing.T) {
+		for seed := first; seed < first+uint64(n); seed++ {
+			t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
+				t.Parallel()
+				s := drawProgram(seed, *killsFlag)
+				killed, found := playProgram(t, s)
+				kills.Add(int64(killed))
+				if len(found) > 0 {
+					t.Errorf("seed %d:\n  %s\nagain: go test ./test/chaos -run TestProgram -chaos.seed=%d\n%s", seed, some(found), seed, s)
+				}
+			})
+		}
+	})
+	t.Logf("%d runs killed", kills.Load())
 }
 
 // some joins the first findings.

@@ -23,10 +23,16 @@ type facts struct {
 	lost      int  // answers that were in flight when it was disturbed
 	foreign   bool // what is published is another mirror's
 	fullSince time.Time
+	real      bool // the real program
 }
 
 // disturbed tells whether answers in flight may have been lost.
-func (f *facts) disturbed() bool { return f.fired || f.step.Disk == "full mirror" || f.report == nil }
+func (f *facts) disturbed() bool {
+	return f.fired || f.step.Disk == "full mirror" || f.report == nil || f.broken()
+}
+
+// broken tells whether system calls of the real program were made to fail.
+func (f *facts) broken() bool { return f.step.Inject != "" && f.step.Inject != "watch" }
 
 // verdict collects what is wrong with a run.
 type verdict struct{ found []string }
@@ -101,7 +107,7 @@ func (f *facts) check(m *model, want map[int64]rows) []string {
 	default:
 		v.add("exit code %d", f.report.ExitCode)
 	}
-	calm := f.step.Disk == "" && !f.fired
+	calm := f.step.Disk == "" && !f.fired && !f.broken()
 	v.that(!o.final || !calm || f.report.ExitCode == 4, "the API refused for good, but the exit code is %d", f.report.ExitCode)
 	v.that(!f.fired || f.step.Disk != "" || f.report.ExitCode == 130, "a signal came, but the exit code is %d", f.report.ExitCode)
 	v.that(!f.step.Clean || f.report.ExitCode == 0, "nothing was wrong, but the exit code is %d: %q %s", f.report.ExitCode, f.report.Reasons, text(f.report.Error))
@@ -125,7 +131,7 @@ func (f *facts) report1(v *verdict, o *outcome, m *model) {
 	calls := r.Calls.List + r.Calls.Feed + r.Calls.Campaign
 	v.that(calls == int64(len(f.calls)) || f.disturbed(), "the report counts %d calls, the API %d", calls, len(f.calls))
 	v.that(f.step.Budget == 0 || o.feeds <= f.step.Budget, "%d feed calls on a budget of %d", o.feeds, f.step.Budget)
-	if f.disturbed() || f.step.Disk != "" || f.step.NoExtract {
+	if f.disturbed() || f.step.Disk != "" || f.step.NoExtract || f.report.Feeds.Due == 0 && f.step.Deadline > 0 {
 		return
 	}
 	v.that(r.Feeds.NeverFetched == m.never(), "the report says %d feeds were never read, there are %d", r.Feeds.NeverFetched, m.never())
@@ -236,7 +242,7 @@ func (f *facts) lacking(o *outcome, m *model) bool {
 
 // mayFail tells whether there was a cause for exit code 1.
 func (f *facts) mayFail(o *outcome, m *model) bool {
-	if f.step.Disk != "" {
+	if f.step.Disk != "" || f.broken() {
 		return true
 	}
 	if f.step.NoExtract && len(m.clients) == 0 {

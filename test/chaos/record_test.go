@@ -160,6 +160,8 @@ func (x *exchange) final() bool {
 	case "authentication_failed", "authorization_failed", "access_denied", "option_not_available",
 		"option_not_enabled", "option_not_paid", "insufficient_funds", "project_frozen":
 		return true
+	case "": // a body that says nothing of it
+		return !x.Torn && (x.Status == http.StatusUnauthorized || x.Status == http.StatusPaymentRequired || x.Status == http.StatusForbidden)
 	}
 	return false
 }

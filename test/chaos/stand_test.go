@@ -400,13 +400,13 @@ func (s *stand) journal() []string {
 // leaks finds files that should not be there.
 func (s *stand) leaks(f *facts) (found []string) {
 	for _, name := range names(s.disk.mirror) {
-		log := (strings.HasSuffix(name, "-wal") || strings.HasSuffix(name, "-shm")) && f.step.Disk != ""
-		if name != "mirror.db" && !log && f.report != nil {
+		log := (strings.HasSuffix(name, "-wal") || strings.HasSuffix(name, "-shm")) && (f.step.Disk != "" || f.broken())
+		if name != "mirror.db" && !log && f.report != nil && !f.broken() {
 			found = append(found, "beside the mirror lies "+name)
 		}
 	}
-	if f.report == nil || f.step.Disk != "" {
-		return found
+	if f.report == nil || f.step.Disk != "" || f.broken() || !f.step.Clean && f.real {
+		return found // what a killed run left, the next that publishes removes
 	}
 	for _, name := range names(s.disk.tables) {
 		if name != "current" && name != "snapshots" {

@@ -1,0 +1,415 @@
+package chaos
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"roistat-etl/extract/mirror"
+	"roistat-etl/pipeline"
+)
+
+// program builds the real program once.
+var program = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "chaos-bin-")
+	if err != nil {
+		return "", err
+	}
+	name := filepath.Join(dir, "roistat-etl")
+	cmd := exec.Command("go", "build", "-o", name, "roistat-etl/cmd/roistat-etl")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build the program: %w\n%s", err, out)
+	}
+	return name, nil
+})
+
+// traces tells whether this process may trace another.
+var traces = sync.OnceValue(func() bool {
+	return exec.Command("strace", "-f", "-qq", "-o", os.DevNull, "-e", "trace=fsync", "true").Run() == nil
+})
+
+// injections are the system calls that are made to fail in the real program.
+func injections() []string {
+	return []string{
+		"fsync:error=EIO", "fdatasync:error=EIO", "renameat:error=EIO", "symlinkat:error=ENOSPC", "linkat:error=EIO",
+		"pwrite64:error=ENOSPC", "mkdirat:error=ENOSPC", "unlinkat:error=EIO", "openat:error=EMFILE",
+	}
+}
+
+// drawProgram makes the schedule of a seed for the real program.
+func drawProgram(seed uint64, kills int) *schedule {
+	d := dice{rand.New(rand.NewPCG(seed, 0xb14a7))}
+	s := &schedule{Seed: seed, Binary: true, World: drawPlace(d)}
+	p := &s.World
+	p.Clients, p.MaxPage, p.PerHour, p.SimHour, p.SimSecond = d.between(20, 250), one(d, 50, 1000), 10_000_000, 0, 0
+	for night := range 2 {
+		for range kills {
+			s.Steps = append(s.Steps, step{Full: night > 0, Signal: "kill", After: time.Duration(d.between(1, 350)) * time.Millisecond})
+		}
+		switch d.IntN(4) {
+		case 0:
+			s.Steps = append(s.Steps, step{Full: night > 0, Signal: "term", After: time.Duration(d.between(1, 300)) * time.Millisecond})
+		case 1:
+			s.Steps = append(s.Steps, step{Full: night > 0, Signal: "stop", After: time.Duration(d.between(20, 100)) * time.Millisecond, Deadline: 150 * time.Millisecond})
+		case 2:
+			s.Steps = append(s.Steps, step{Full: night > 0, Inject: fmt.Sprintf("%s:when=%d%s", one(d, injections()...), d.between(1, one(d, 3, 12, 40)), one(d, "", "+"))})
+		}
+		s.Steps = append(s.Steps, step{Full: true, Accept: true, Clean: true, Inject: one(d, "", "", "watch")})
+		if night == 0 {
+			s.Steps[len(s.Steps)-1].Full = false
+		}
+	}
+	for i := range s.Steps {
+		if s.Steps[i].Clean && i < len(s.Steps)-1 {
+			s.Steps[i+1].Night = 0.3
+		}
+	}
+	return s
+}
+
+// processes is a stand whose runs are processes.
+type processes struct {
+	*stand
+	url   string
+	kills []*kill
+}
+
+// kill is a run that was killed, and what it had been answered.
+type kill struct {
+	answered map[int64]bool
+	repeated int
+}
+
+// playProgram runs a schedule with the real program, and says how often it was killed.
+func playProgram(t *testing.T, s *schedule) (killed int, found []string) {
+	t.Helper()
+	fail := func(err error) (int, []string) { return 0, []string{"the checker: " + err.Error()} }
+	dir, err := os.MkdirTemp(scratch(), "chaos-")
+	if err != nil {
+		return fail(err)
+	}
+	defer os.RemoveAll(dir)
+	d, err := newDisk(dir)
+	if err != nil {
+		return fail(err)
+	}
+	defer func() {
+		if err := d.close(); err != nil {
+			found = append(found, "the checker: "+err.Error())
+		}
+	}()
+	w := &watcher{root: d.tables}
+	base, err := newStand(s, dir, d, w, false)
+	if err != nil {
+		return fail(err)
+	}
+	p := &processes{stand: base}
+	close, err := p.listen()
+	if err != nil {
+		return fail(err)
+	}
+	defer close()
+	ctx, stop := context.WithCancel(context.Background())
+	var g errgroup.Group
+	g.Go(func() error { return w.run(ctx) })
+	if err = p.configure(); err == nil {
+		err = p.steps()
+	}
+	stop()
+	if err := errors.Join(err, g.Wait()); err != nil {
+		return fail(err)
+	}
+	return len(p.kills), append(p.found, w.found...)
+}
+
+// listen serves the recorded API on a port.
+func (p *processes) listen() (func(), error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	server := &http.Server{Handler: p.recorder, ReadHeaderTimeout: time.Minute}
+	p.url = "http://" + l.Addr().String()
+	var g errgroup.Group
+	g.Go(func() error { return server.Serve(l) })
+	return func() {
+		_ = server.Close()
+		_ = g.Wait() // ends with ErrServerClosed
+	}, nil
+}
+
+func (p *processes) configure() error {
+	w, metrics := p.schedule.World, ""
+	for i, id := range w.Campaigns {
+		metrics += map[bool]string{true: ", "}[i > 0] + fmt.Sprintf("{id: %d}", id)
+	}
+	gone := map[bool]string{true: "keep", false: "drop"}[w.KeepGone]
+	text := fmt.Sprintf(`version: 1
+pipelines:
+  - name: chaos
+    project: "12345"
+    api: {base_url: "%s/api/v1", key: sim-key, per_second: 100000, per_hour: %d, concurrency: %d, max_attempts: %d, max_response: 1MiB}
+    extract: {page_size: %d, campaigns: [%s]}
+    transform: {gone_clients: %s}
+    mirror: %s
+    load: [{parquet: {path: %s, keep: %d}}]
+`, p.url, w.PerHour, w.Concurrency, w.Attempts, w.PageSize, metrics, gone, p.pipeline.Mirror, p.disk.tables, w.Keep)
+	return os.WriteFile(filepath.Join(p.dir, "pipelines.yaml"), []byte(text), 0o600)
+}
+
+// steps plays all steps, up to the first that is wrong.
+func (p *processes) steps() error {
+	p.mirrors = 1
+	for i := range p.schedule.Steps {
+		t := &p.schedule.Steps[i]
+		if t.Night > 0 {
+			p.recorder.server.Night(1, t.Night)
+			for _, k := range p.kills {
+				k.answered = nil // a new night asks again
+			}
+		}
+		f, found, err := p.run(t)
+		if err != nil {
+			return fmt.Errorf("step %d: %w", i, err)
+		}
+		found = append(found, p.repeats(f)...)
+		more, err := p.afterwards(f)
+		if err != nil {
+			return fmt.Errorf("step %d: %w", i, err)
+		}
+		for _, text := range append(found, more...) {
+			p.found = append(p.found, fmt.Sprintf("step %d: %s", i, text))
+		}
+		if len(p.found) > 0 {
+			return nil
+		}
+	}
+	return nil
+}
+
+// repeats counts the calls that ask again for what a killed run was answered.
+func (p *processes) repeats(f *facts) (found []string) {
+	answered := map[int64]bool{}
+	for _, x := range f.calls {
+		if x.Method != "feed" {
+			continue
+		}
+		if c := p.model.clients[x.Client]; c == nil || !c.suspect {
+			for _, k := range p.kills {
+				if k.answered[x.Client] {
+					delete(k.answered, x.Client)
+					if k.repeated++; k.repeated > p.schedule.World.Concurrency {
+						found = append(found, fmt.Sprintf("client %d is the %d. feed asked for again after one kill", x.Client, k.repeated))
+					}
+				}
+			}
+		}
+		if x.delivered(p.model.book) != nil {
+			answered[x.Client] = true
+		}
+	}
+	if f.step.Full && f.report != nil && (f.report.ExitCode == 0 || f.report.ExitCode == 3) { // the next one is another
+		for _, k := range p.kills {
+			k.answered = nil
+		}
+	}
+	if f.step.Signal == "kill" && f.report == nil {
+		if f.step.Full && p.ended() { // at its very end: the next one is another
+			answered = nil
+		}
+		p.kills = append(p.kills, &kill{answered: answered})
+	}
+	return found
+}
+
+// ended tells whether no full reading is under way.
+func (p *processes) ended() bool {
+	r, err := mirror.OpenReader(context.Background(), p.pipeline.Mirror)
+	if err != nil {
+		return false
+	}
+	defer r.Close()
+	text, err := r.Meta(context.Background(), "full_since")
+	return err == nil && text == ""
+}
+
+// command is the program's command line for a step.
+func (p *processes) command(t *step, trace string) (*exec.Cmd, error) {
+	name, err := program()
+	if err != nil {
+		return nil, err
+	}
+	args := []string{name, "run", "--json", "--progress", "none"}
+	if t.Full {
+		args = append(args, "--full")
+	}
+	if t.Accept {
+		args = append(args, "--accept", strings.Join(pipeline.GateNames(), ","))
+	}
+	if t.Deadline > 0 {
+		args = append(args, "--deadline", t.Deadline.String())
+	}
+	if t.Inject != "" && traces() {
+		calls, inject := "fsync,fdatasync,renameat,renameat2", []string(nil)
+		if call, _, ok := strings.Cut(t.Inject, ":"); ok {
+			calls, inject = call, []string{"-e", "inject=" + t.Inject}
+		}
+		before := append([]string{"strace", "-f", "-qq", "-y", "-o", trace, "-e", "trace=" + calls}, inject...)
+		args = append(before, args...)
+	}
+	cmd := exec.Command(args[0], args[1:]...)
+	cmd.Dir = p.dir
+	return cmd, nil
+}
+
+// run runs the program, sends it the step's signal and reads its report.
+func (p *processes) run(t *step) (*facts, []string, error) {
+	trace := filepath.Join(p.dir, "trace")
+	cmd, err := p.command(t, trace)
+	if err != nil {
+		return nil, nil, err
+	}
+	var out, log bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &log
+	f := &facts{step: t, start: time.Now(), before: p.last, real: true}
+	if t.Full && p.model.fullSince.IsZero() {
+		p.model.fullSince = f.start
+	}
+	f.fullSince = p.model.fullSince
+	p.recorder.begin(nil)
+	if err := cmd.Start(); err != nil {
+		return nil, nil, err
+	}
+	var resumed time.Time
+	timer := time.AfterFunc(t.After, func() { resumed = signal(cmd.Process, t) })
+	err = cmd.Wait()
+	timer.Stop()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		return nil, nil, err
+	}
+	for p.recorder.server.Stats().InFlight > 0 {
+		time.Sleep(time.Millisecond)
+	}
+	f.calls = p.recorder.calls()
+	code := cmd.ProcessState.ExitCode()
+	if code < 0 { // by the signal
+		return f, nil, nil
+	}
+	found := p.read(f, code, out.String(), log.String())
+	found = append(found, late(f, resumed)...)
+	if t.Inject != "" && traces() && f.report != nil {
+		found = append(found, traced(f, trace, p.disk.tables, p.bytes)...)
+	}
+	return f, found, nil
+}
+
+// stopFor is how long a stopped process stands still.
+const stopFor = 400 * time.Millisecond
+
+func signal(process *os.Process, t *step) (resumed time.Time) {
+	switch t.Signal {
+	case "kill":
+		_ = process.Kill() // it may have ended
+	case "term":
+		_ = process.Signal(syscall.SIGTERM)
+	case "stop":
+		_ = process.Signal(syscall.SIGSTOP)
+		time.Sleep(stopFor)
+		resumed = time.Now()
+		_ = process.Signal(syscall.SIGCONT)
+	}
+	return resumed
+}
+
+// late finds calls that were begun although the deadline had passed while the
+// process stood still.
+func late(f *facts, resumed time.Time) (found []string) {
+	n := 0
+	for _, x := range f.calls {
+		if f.report != nil && !resumed.IsZero() && f.step.Deadline > 0 && x.Began.After(resumed) && x.Began.After(f.report.StartedAt.Add(f.step.Deadline+100*time.Millisecond)) {
+			n++
+		}
+	}
+	if n > 16 {
+		found = append(found, fmt.Sprintf("%d calls after the deadline", n))
+	}
+	return found
+}
+
+// read takes the report from the last line of the output.
+func (p *processes) read(f *facts, code int, out, log string) (found []string) {
+	lines := strings.Split(strings.TrimSpace(out), "\n")
+	r := &pipeline.Report{}
+	if err := json.Unmarshal([]byte(lines[len(lines)-1]), r); err != nil {
+		if f.step.Inject != "" && code != 0 && code != 3 { // it could not even begin
+			return nil
+		}
+		return []string{fmt.Sprintf("exit code %d without a report: %v\n%s%s", code, err, out, log)}
+	}
+	f.report = r
+	if r.ExitCode != code {
+		found = append(found, "the report says exit code "+strconv.Itoa(r.ExitCode)+", the process "+strconv.Itoa(code))
+	}
+	f.fired = code == 130
+	if code == 130 && f.step.Signal != "term" {
+		found = append(found, "exit code 130, but no signal came")
+	}
+	return found
+}
+
+// traced checks what the trace of a run tells: a failure in the destination that
+// the exit code hides, or a file that was shown before it was durable.
+func traced(f *facts, name, tables string, before map[string]string) (found []string) {
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return []string{"the checker: " + err.Error()}
+	}
+	done := f.report.ExitCode == 0 || f.report.ExitCode == 3
+	var synced []string
+	shown := false
+	for line := range strings.Lines(string(text)) {
+		switch {
+		case strings.Contains(line, "(INJECTED)") && strings.Contains(line, tables+"/") && done && !strings.Contains(line, "/.current-"):
+			found = append(found, fmt.Sprintf("exit code %d, but in the destination failed %s", f.report.ExitCode, strings.TrimSpace(line)))
+		case strings.Contains(line, "sync(") && !shown:
+			synced = append(synced, line)
+		case strings.Contains(line, "rename") && strings.Contains(line, ".staging-"):
+			shown = true
+		}
+	}
+	if f.step.Inject == "watch" && shown {
+		found = append(found, unsynced(filepath.Join(tables, "snapshots", f.report.Run), strings.Join(synced, ""), before)...)
+	}
+	return found
+}
+
+// unsynced lists the new files of a snapshot that were shown without a sync.
+func unsynced(dir, synced string, before map[string]string) (found []string) {
+	have, err := sums(dir)
+	if err != nil {
+		return []string{"the checker: " + err.Error()}
+	}
+	for name, sum := range have { // one that was there before is linked, and was synced then
+		if sum != before[name] && !strings.Contains(synced, "/"+name+">") {
+			found = append(found, "shown before it was synced: "+name)
+		}
+	}
+	return found
+}
