@@ -31,7 +31,7 @@ test-go: ## the Go tests, with the race detector, in random order
 
 .PHONY: test-readers
 test-readers: build readers ## published tables read by DuckDB and pyarrow, against the truth
-	$(VENV)/bin/python -m pytest -q test/readers
+	$(VENV)/bin/python -m pytest -q test/readers test/bench
 
 .PHONY: lint
 lint: ## go vet, the import rules and the house style

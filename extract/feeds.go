@@ -60,18 +60,7 @@ func (r *run) feeds(ctx context.Context) error {
 		return err
 	}
 	again := &reader{run: r, packer: first.packer, last: true, queue: first.suspects}
-	if err := again.read(ctx); err != nil || r.result.Stopped != "" {
-		return err
-	}
-	return r.fullDone(ctx)
-}
-
-// fullDone notes that a full reading has ended.
-func (r *run) fullDone(ctx context.Context) error {
-	if !r.Refresh.Full {
-		return nil
-	}
-	return r.Mirror.SetMeta(ctx, keyFull, "")
+	return again.read(ctx)
 }
 
 // read lets the workers empty the queue.

@@ -319,6 +319,26 @@ func TestPlan(t *testing.T) {
 	}
 }
 
+func TestAFullReadingEndsOnceNothingIsLeft(t *testing.T) {
+	m := newMirror(t)
+	f := &fake{list: static(20)}
+	extract(t, options(m, f))
+	time.Sleep(2 * time.Millisecond)
+	full := options(m, f)
+	full.Refresh.Full = true
+	extract(t, full)
+	if r := extract(t, full); r.Feeds.Due != 0 {
+		t.Errorf("read again before it was published: %+v", r.Feeds)
+	}
+	if err := EndFull(t.Context(), m, false); err != nil { // another run has published it
+		t.Fatal(err)
+	}
+	time.Sleep(2 * time.Millisecond)
+	if r := extract(t, full); r.Feeds.Due != 20 {
+		t.Errorf("not begun anew: %+v", r.Feeds)
+	}
+}
+
 func TestAnInterruptedFullGoesOn(t *testing.T) {
 	m := newMirror(t)
 	f := &fake{list: static(20)}
@@ -328,8 +348,12 @@ func TestAnInterruptedFullGoesOn(t *testing.T) {
 	want := []int64{8, 8, 4, 8}
 	time.Sleep(2 * time.Millisecond)
 	for i, n := range want {
-		if r := extract(t, full); r.Feeds.Fetched != n {
+		r := extract(t, full)
+		if r.Feeds.Fetched != n {
 			t.Errorf("run %d: %+v, want %d", i, r.Feeds, n)
+		}
+		if err := EndFull(t.Context(), m, r.Stopped == ""); err != nil {
+			t.Fatal(err)
 		}
 		if i == 0 {
 			if r := extract(t, options(m, f)); r.Feeds.Due != 0 {

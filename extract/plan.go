@@ -97,7 +97,7 @@ func (r Refresh) cut(now time.Time) (since time.Time) {
 	return since
 }
 
-// keyFull holds, in the mirror, when a full reading that is not finished began.
+// keyFull holds, in the mirror, when a full reading that has not ended began.
 const keyFull = "full_since"
 
 // FullSince is when the full reading began that a run with Full would go on
@@ -113,6 +113,28 @@ func FullSince(ctx context.Context, m *mirror.Reader, maxAge time.Duration, now 
 		return time.Time{}, nil //nolint:nilerr // an unreadable start is none
 	}
 	return t, nil
+}
+
+// EndFull ends a full reading, so that the next one begins anew, once what it
+// brought is published: if it was done (it ran to its end, be it without a few
+// clients that failed), or if nothing that it has to read is left.
+func EndFull(ctx context.Context, m *mirror.Mirror, done bool) error {
+	now := time.Now()
+	since, err := FullSince(ctx, m.Reader, 0, now)
+	if err != nil || since.IsZero() {
+		return err
+	}
+	if !done {
+		stats, err := m.Stats(ctx, now)
+		if err != nil {
+			return err
+		}
+		done = stats.NeverFetched == 0 && !stats.Oldest.Before(since)
+	}
+	if !done {
+		return nil
+	}
+	return m.SetMeta(ctx, keyFull, "")
 }
 
 // full finds or notes when the full reading began.

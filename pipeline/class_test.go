@@ -12,21 +12,20 @@ func TestAborted(t *testing.T) {
 	cancel(ErrInterrupted)
 	ended, end := context.WithCancel(calm)
 	end()
-	in := func(ctx context.Context) func() context.Context { return func() context.Context { return ctx } }
 	plain, gate := errors.New("interrupted (9)"), classed(Stopped, "a gate")
 	for _, c := range []struct {
 		name string
-		ctx  func() context.Context
+		in   string
 		err  error
 		want Class
 	}{
-		{"no signal", in(calm), plain, Broken},
-		{"another end", in(ended), plain, Broken},
-		{"a signal", in(signalled), plain, Aborted},
-		{"a class of its own", in(signalled), gate, Stopped},
-		{"a signal after the end", in(signalled), nil, Done},
+		{"no signal", "calm", plain, Broken},
+		{"another end", "ended", plain, Broken},
+		{"a signal", "signalled", plain, Aborted},
+		{"a class of its own", "signalled", gate, Stopped},
+		{"a signal after the end", "signalled", nil, Done},
 	} {
-		err := aborted(c.ctx(), c.err)
+		err := aborted(map[string]context.Context{"calm": calm, "ended": ended, "signalled": signalled}[c.in], c.err)
 		if got := new(running).classify(err); got != c.want || c.err != nil && !errors.Is(err, c.err) {
 			t.Errorf("%s: %v is of class %d, want %d", c.name, err, got, c.want)
 		}

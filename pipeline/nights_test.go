@@ -3,6 +3,8 @@ package pipeline
 import (
 	"context"
 	"errors"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -236,4 +238,32 @@ func TestADestinationThatCannotBeOpenedIsRefused(t *testing.T) {
 	if _, err := openDestinations(s.pipeline); !errors.As(err, &classed) || classed.Class != Misconfigured {
 		t.Errorf("%v", err)
 	}
+}
+
+func TestAFullReadingEndsWithItsPublishing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStand(t, 200, nil)
+		s.run(t, nil).want(t, OK)
+		time.Sleep(time.Hour)
+		full := func(o *Options) { o.Full = true }
+		tables := s.pipeline.Load[0].Parquet.Path
+		good := s.pipeline.Load
+		blocked := filepath.Join(filepath.Dir(tables), "a file")
+		if err := os.WriteFile(blocked, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s.pipeline.Load = []config.Destination{{Parquet: &config.Parquet{Path: filepath.Join(blocked, "x"), Compression: "zstd"}}}
+		if r := s.run(t, full).want(t, Failed); r.Feeds.Fetched != 200 {
+			t.Errorf("%s", text(t, r))
+		}
+		s.pipeline.Load = good
+		time.Sleep(time.Hour)
+		if r := s.run(t, full).want(t, OK); r.Feeds.Due != 0 {
+			t.Errorf("what was read for a run that could not publish was read again\n%s", text(t, r))
+		}
+		time.Sleep(time.Hour)
+		if r := s.run(t, full).want(t, OK); r.Feeds.Fetched != 200 {
+			t.Errorf("a full reading that was published is no longer under way\n%s", text(t, r))
+		}
+	})
 }

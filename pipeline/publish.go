@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"roistat-etl/extract"
 	"roistat-etl/load"
 	"roistat-etl/load/parquet"
 	"roistat-etl/pipeline/config"
@@ -48,7 +49,7 @@ func (r *running) publish(ctx context.Context, rows *projection) error {
 	partitions := rows.snapshot.Partitions()
 	r.countTables(partitions, published)
 	if r.options.NoPublish {
-		return nil
+		return r.endFull(ctx)
 	}
 	if err := r.judge(ctx, rows, published); err != nil {
 		return err
@@ -79,7 +80,13 @@ func (r *running) settle(ctx context.Context) error {
 			return err
 		}
 	}
-	return r.mirror.Accept(ctx)
+	return errors.Join(r.mirror.Accept(ctx), r.endFull(ctx))
+}
+
+// endFull ends a full reading whose run has come to its end; one that was cut
+// short is gone on with.
+func (r *running) endFull(ctx context.Context) error {
+	return extract.EndFull(ctx, r.mirror, r.options.Full && r.extracted != nil && r.extracted.Stopped == "")
 }
 
 // metaShown is the mirror's key for what a destination shows.
