@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"os"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -27,7 +29,11 @@ var (
 
 func TestMain(m *testing.M) {
 	warm()
-	goleak.VerifyTestMain(m)
+	flag.Parse()
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		os.RemoveAll(binaries())
+		os.Exit(code)
+	}))
 }
 
 // warm lets the one zstd encoder and the one decoder of the process make their
@@ -145,7 +151,7 @@ func simpler(s *schedule) (list []*schedule) {
 	}
 	for i := range s.Steps {
 		if len(s.Steps) > 1 {
-			try(func(c *schedule) { c.Steps = append(c.Steps[:i:i], c.Steps[i+1:]...) })
+			try(func(c *schedule) { c.Steps = slices.Delete(c.Steps, i, i+1) })
 		}
 	}
 	try(func(c *schedule) { c.World.Clients = max(5, c.World.Clients/2) })
@@ -158,7 +164,7 @@ func simpler(s *schedule) (list []*schedule) {
 	try(func(c *schedule) { c.World.MaxPage, c.World.PageSize, c.World.ContactPage = 1000, 1000, 0 })
 	for i := range s.Steps {
 		for j := range s.Steps[i].Faults {
-			try(func(c *schedule) { f := c.Steps[i].Faults; c.Steps[i].Faults = append(f[:j:j], f[j+1:]...) })
+			try(func(c *schedule) { c.Steps[i].Faults = slices.Delete(c.Steps[i].Faults, j, j+1) })
 		}
 		try(func(c *schedule) { c.Steps[i].Disk = "" })
 		try(func(c *schedule) { c.Steps[i].At = 0 })

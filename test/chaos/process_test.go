@@ -22,16 +22,22 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"roistat-etl/extract/mirror"
+	"roistat-etl/internal/sim"
 	"roistat-etl/pipeline"
 )
 
-// program builds the real program once.
-var program = sync.OnceValues(func() (string, error) {
+// binaries is the folder of the real program; made when it is first asked for.
+var binaries = sync.OnceValue(func() string {
 	dir, err := os.MkdirTemp("", "chaos-bin-")
 	if err != nil {
-		return "", err
+		panic(err)
 	}
-	name := filepath.Join(dir, "roistat-etl")
+	return dir
+})
+
+// program builds the real program once.
+var program = sync.OnceValues(func() (string, error) {
+	name := filepath.Join(binaries(), "roistat-etl")
 	cmd := exec.Command("go", "build", "-o", name, "roistat-etl/cmd/roistat-etl")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build the program: %w\n%s", err, out)
@@ -60,7 +66,11 @@ func drawProgram(seed uint64, kills int) *schedule {
 	p.Clients, p.MaxPage, p.PerHour, p.SimHour, p.SimSecond = d.between(20, 250), one(d, 50, 1000), 10_000_000, 0, 0
 	for night := range 2 {
 		for range kills {
-			s.Steps = append(s.Steps, step{Full: night > 0, Signal: "kill", After: time.Duration(d.between(1, 350)) * time.Millisecond})
+			t := step{Full: night > 0, Signal: "kill", After: time.Duration(d.between(1, 350)) * time.Millisecond}
+			if d.chance(0.3) {
+				t.Faults = []sim.Fault{{Kind: one(d, "truncate", "reset", "html", "half_json", "no_status", "gateway"), Method: "feed", Share: 0.1, Times: 1}}
+			}
+			s.Steps = append(s.Steps, t)
 		}
 		switch d.IntN(4) {
 		case 0:
@@ -120,11 +130,11 @@ func playProgram(t *testing.T, s *schedule) (killed int, found []string) {
 		return fail(err)
 	}
 	p := &processes{stand: base}
-	close, err := p.listen()
+	hangUp, err := p.listen()
 	if err != nil {
 		return fail(err)
 	}
-	defer close()
+	defer hangUp()
 	ctx, stop := context.WithCancel(context.Background())
 	var g errgroup.Group
 	g.Go(func() error { return w.run(ctx) })
@@ -293,6 +303,9 @@ func (p *processes) run(t *step) (*facts, []string, error) {
 	}
 	f.fullSince = p.model.fullSince
 	p.recorder.begin(nil)
+	if err := p.recorder.server.SetFaults(t.Faults); err != nil {
+		return nil, nil, err
+	}
 	if err := cmd.Start(); err != nil {
 		return nil, nil, err
 	}
@@ -313,7 +326,7 @@ func (p *processes) run(t *step) (*facts, []string, error) {
 		return f, nil, nil
 	}
 	found := p.read(f, code, out.String(), log.String())
-	found = append(found, late(f, resumed)...)
+	found = append(found, late(f, resumed, p.schedule.World.Concurrency)...)
 	if t.Inject != "" && traces() && f.report != nil {
 		found = append(found, traced(f, trace, p.disk.tables, p.bytes)...)
 	}
@@ -339,15 +352,19 @@ func signal(process *os.Process, t *step) (resumed time.Time) {
 }
 
 // late finds calls that were begun although the deadline had passed while the
-// process stood still.
-func late(f *facts, resumed time.Time) (found []string) {
-	n := 0
+// process stood still. It stood still in the middle of its calls, or the clock of
+// the deadline may not have begun.
+func late(f *facts, resumed time.Time, concurrency int) (found []string) {
+	if len(f.calls) == 0 || f.step.Deadline == 0 || resumed.Sub(f.calls[0].Began) < stopFor {
+		return nil
+	}
+	passed, n := f.calls[0].Began.Add(f.step.Deadline), 0
 	for _, x := range f.calls {
-		if f.report != nil && !resumed.IsZero() && f.step.Deadline > 0 && x.Began.After(resumed) && x.Began.After(f.report.StartedAt.Add(f.step.Deadline+100*time.Millisecond)) {
+		if x.Began.After(resumed) && x.Began.After(passed) {
 			n++
 		}
 	}
-	if n > 16 {
+	if n > concurrency {
 		found = append(found, fmt.Sprintf("%d calls after the deadline", n))
 	}
 	return found

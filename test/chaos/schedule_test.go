@@ -145,7 +145,7 @@ func drawStep(d dice, s *schedule, n int) step {
 	} else if !st.NoExtract && d.chance(0.12) {
 		st.Deadline = time.Duration(d.between(1, 60)) * time.Second
 	}
-	st.Lost = n > 0 && !st.NoExtract && !st.NoPublish && d.chance(0.04)
+	st.Lost = n > 0 && !st.NoExtract && !st.NoPublish && d.chance(0.06)
 	st.Accept = d.chance(0.1)
 	for d.chance(0.45) && len(st.Faults) < 3 {
 		st.Faults = append(st.Faults, drawFault(d, s.World.Clients))
