@@ -183,6 +183,9 @@ func (r *running) judge(ctx context.Context, rows *projection, published []*load
 	if _, err := r.mirror.Restore(ctx); err != nil {
 		return err
 	}
+	if err := r.endFull(ctx); err != nil { // what was read is not trusted: the next one reads anew
+		return err
+	}
 	return classed(Stopped, "stopped by %s; what was published before is unchanged", strings.Join(names, ", "))
 }
 
