@@ -43,7 +43,7 @@ SEEDS ?= 1000
 .PHONY: chaos
 chaos: ## try to make it lie: SEEDS schedules in process, 300 and more kills of the program (docs/chaos.md)
 	go test ./test/chaos -count=1 -v -timeout=120m -run='^TestChaos$$' -chaos.seeds=$(SEEDS) $(ARGS) | grep -v -e '^=== ' -e '--- PASS: TestChaos/'
-	go test ./test/chaos -count=1 -v -timeout=120m -run='^TestProgram$$' -chaos.programs=50 -chaos.kills=6 $(ARGS) | grep -v -e '^=== ' -e '--- PASS: TestProgram/'
+	go test ./test/chaos -count=1 -v -timeout=120m -run='^TestProgram$$' -chaos.programs=60 -chaos.kills=6 $(ARGS) | grep -v -e '^=== ' -e '--- PASS: TestProgram/'
 
 .PHONY: chaos-mutants
 chaos-mutants: ## break copies of the program and see that the checker finds each: ARGS='-only NAME'

@@ -103,6 +103,9 @@ func newStand(s *schedule, dir string, d *disk, w *watcher, exact bool) (*stand,
 	o := sim.DefaultOptions()
 	o.World.Seed, o.World.Clients, o.World.Months, o.World.Whale, o.World.Plain = s.Seed, p.Clients, p.Months, false, p.Plain
 	o.MaxPage, o.ContactPage, o.PerHour, o.PerSecond = p.MaxPage, p.ContactPage, p.SimHour, p.SimSecond
+	if !exact {
+		o.Latency = 2 * time.Millisecond // time to be killed in
+	}
 	server, err := sim.New(o)
 	if err != nil {
 		return nil, err
@@ -213,12 +216,14 @@ func (s *stand) run(t *step) (*facts, []string) {
 		s.model.fullSince = f.start
 	}
 	f.fullSince = s.model.fullSince
-	var fired atomic.Bool
+	var fired, runaway atomic.Bool
+	most := 5000 + 100*s.schedule.World.Clients
 	s.recorder.begin(func(n int) {
-		if n != t.At {
-			return
-		}
 		switch {
+		case n == most:
+			runaway.Store(true)
+			cancel(errRunaway)
+		case n != t.At:
 		case t.Cancel:
 			fired.Store(true)
 			cancel(pipeline.ErrInterrupted)
@@ -234,9 +239,15 @@ func (s *stand) run(t *step) (*facts, []string) {
 	})
 	f.report = pipeline.Run(ctx, s.pipeline, s.options(t))
 	f.fired = fired.Load()
+	if runaway.Load() {
+		v.add("%d calls, and no end of them", most)
+	}
 	f.calls = s.recorder.calls()
 	return f, v.found
 }
+
+// errRunaway ends a run that asks without end.
+var errRunaway = errors.New("the run asks without end")
 
 // second tries a run while another holds the mirror.
 func (s *stand) second(ctx context.Context) []string {

@@ -75,9 +75,9 @@ func run(ctx context.Context, only string, out *os.File) (err error) {
 		}
 		found, err := h.mutant(ctx, p)
 		if err != nil {
-			return fmt.Errorf("%s: %w", p, err)
+			_, _ = fmt.Fprintln(os.Stderr, p+":", err) // the others are hunted all the same
 		}
-		if !found {
+		if !found || err != nil {
 			alive = append(alive, filepath.Base(p))
 		}
 	}
