@@ -27,6 +27,7 @@ test: lint test-go test-readers ## everything that CI runs
 
 .PHONY: test-go
 test-go: ## the Go tests, with the race detector, in random order
+	@bash test/chaos/install.sh
 	$(TOOL) gotestsum --format pkgname -- -race -shuffle=on -tags=assert -timeout=30m ./...
 
 .PHONY: test-readers
@@ -42,6 +43,7 @@ lint: ## go vet, the import rules and the house style
 SEEDS ?= 1000
 .PHONY: chaos
 chaos: ## try to make it lie: SEEDS schedules in process, 300 and more kills of the program (docs/chaos.md)
+	@bash test/chaos/install.sh
 	go test ./test/chaos -count=1 -v -timeout=120m -run='^TestChaos$$' -chaos.seeds=$(SEEDS) $(ARGS) | grep -v -e '^=== ' -e '--- PASS: TestChaos/'
 	go test ./test/chaos -count=1 -v -timeout=120m -run='^TestProgram$$' -chaos.programs=60 -chaos.kills=6 $(ARGS) | grep -v -e '^=== ' -e '--- PASS: TestProgram/'
 
