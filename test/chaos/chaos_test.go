@@ -19,7 +19,7 @@ import (
 
 var (
 	seedFlag     = flag.Uint64("chaos.seed", 0, "play this seed alone")
-	seedsFlag    = flag.Int("chaos.seeds", 40, "how many seeds to play, from -chaos.first on")
+	seedsFlag    = flag.Int("chaos.seeds", 24, "how many seeds to play, from -chaos.first on")
 	firstFlag    = flag.Uint64("chaos.first", 1, "the first seed")
 	scheduleFlag = flag.String("chaos.schedule", "", "play this schedule, as a failing seed prints it")
 	programsFlag = flag.Int("chaos.programs", 4, "how many seeds to play with the real program")

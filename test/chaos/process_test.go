@@ -317,10 +317,13 @@ func (p *processes) run(t *step) (*facts, []string, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, nil, err
 	}
-	var resumed time.Time
-	timer := time.AfterFunc(t.After, func() { resumed = signal(cmd.Process, t) })
+	signalled := make(chan time.Time, 1)
+	timer := time.AfterFunc(t.After, func() { signalled <- signal(cmd.Process, t) })
 	err = cmd.Wait()
-	timer.Stop()
+	var resumed time.Time
+	if !timer.Stop() {
+		resumed = <-signalled
+	}
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
 		return nil, nil, err
