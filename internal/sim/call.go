@@ -35,6 +35,7 @@ type answer struct {
 	delivery delivery
 	outcome  string // in statistics: success, an error code or a fault
 	wait     time.Duration
+	clock    time.Time // what the server takes for now, in a refusal; zero: nothing is said
 }
 
 // serve runs the pipeline for one call.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
-	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -20,9 +19,15 @@ import (
 type delivery uint8
 
 const (
-	whole     delivery = iota
-	truncated          // the length promised, half of it sent
-	reset              // the connection is reset, nothing sent
+	whole         delivery = iota
+	truncated              // the length promised, half of it sent
+	reset                  // the connection is reset, nothing sent
+	cutChunked             // no length promised, half of it sent
+	resetInHeader          // reset after half of the header
+	resetInBody            // reset after half of the body
+	stalled                // half of it sent, then nothing
+	slow                   // a byte a second
+	brokenGzip             // called gzip, in vain
 )
 
 const (
@@ -55,12 +60,15 @@ func refusalAnswer(r *refusal, useCode bool) *answer {
 
 // deliver writes the answer, compressed if the client takes it.
 func (s *Server) deliver(c *call, a *answer) {
-	if a.delivery == reset {
-		hangUp(c.w)
+	if a.delivery == reset || a.delivery == resetInHeader {
+		hangUp(c.w, a.delivery == resetInHeader)
 	}
 	h := c.w.Header()
 	h.Set("Content-Type", a.kind)
-	if a.wait > 0 {
+	if !a.clock.IsZero() {
+		h.Set("Date", a.clock.UTC().Format(http.TimeFormat))
+		h.Set("Retry-After", a.clock.Add(a.wait).UTC().Format(http.TimeFormat))
+	} else if a.wait > 0 {
 		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(a.wait.Seconds()))))
 	}
 	body := a.body
@@ -69,6 +77,10 @@ func (s *Server) deliver(c *call, a *answer) {
 		if body = a.gz; body == nil {
 			body = s.packer.pack(a.body)
 		}
+	}
+	if a.delivery >= cutChunked {
+		s.deliverBadly(c, a, body)
+		return
 	}
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	c.w.WriteHeader(a.status)
@@ -83,19 +95,6 @@ func (s *Server) deliver(c *call, a *answer) {
 	if err != nil || a.delivery == truncated {
 		panic(http.ErrAbortHandler)
 	}
-}
-
-// hangUp resets the connection as a crashed peer would; it doesn't return.
-func hangUp(w http.ResponseWriter) {
-	conn, _, err := http.NewResponseController(w).Hijack()
-	if err != nil {
-		panic(http.ErrAbortHandler)
-	}
-	if tcp, ok := conn.(*net.TCPConn); ok {
-		_ = tcp.SetLinger(0) // without it the close would be an orderly one
-	}
-	_ = conn.Close()
-	panic(http.ErrAbortHandler)
 }
 
 // packer compresses bodies at the fastest level, with writers it keeps. Its
