@@ -130,15 +130,36 @@ func (f *fields) array(name string, raw jx.Raw) ([][]byte, *Error) {
 		return nil, f.client.bad(f.http, "bad_answer", "the answer's %s is no list", name)
 	}
 	var list [][]byte
-	err := jx.DecodeBytes(raw).Arr(func(d *jx.Decoder) error {
-		v, err := d.Raw()
-		list = append(list, v)
-		return err
-	})
-	if err != nil {
-		return nil, f.client.bad(f.http, "bad_json", "the answer's %s: %v", name, err)
+	fault := f.each(name, raw, func(v []byte) { list = append(list, v) })
+	if fault != nil {
+		return nil, fault
 	}
 	return list, nil
+}
+
+// each hands on the elements of a list, up to what is taken.
+func (f *fields) each(name string, raw jx.Raw, to func([]byte)) *Error {
+	var n int64
+	var fault *Error
+	err := jx.DecodeBytes(raw).Arr(func(d *jx.Decoder) error {
+		v, err := d.Raw()
+		if err != nil {
+			return err
+		}
+		n++
+		if fault = f.client.element(f.http, name, n, v); fault != nil {
+			return fault
+		}
+		to(v)
+		return nil
+	})
+	switch {
+	case fault != nil:
+		return fault
+	case err != nil:
+		return f.client.bad(f.http, "bad_json", "the answer's %s: %v", name, err)
+	}
+	return nil
 }
 
 func emptyObject(raw []byte) bool {

@@ -7,7 +7,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/http/httptrace"
@@ -16,8 +15,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-
-	"github.com/klauspost/compress/gzip"
 )
 
 // Options say where the API is and who asks.
@@ -45,6 +42,7 @@ type Client struct {
 	secret        secret
 	http          *http.Client
 	gzips         sync.Pool
+	large         chan struct{} // holds the one large answer
 }
 
 // New makes a client. It fails on a base URL, key or certificate file that can't
@@ -59,7 +57,7 @@ func New(o Options) (*Client, error) {
 	}
 	c := &Client{
 		base: strings.TrimSuffix(o.BaseURL, "/"), project: o.Project, secret: newSecret(o.Key),
-		timeout: o.Timeout, max: o.MaxResponse,
+		timeout: o.Timeout, max: o.MaxResponse, large: make(chan struct{}, 1),
 		header: http.Header{"Api-Key": {o.Key}, "Use-Http-Code": {"1"}, "Content-Type": {"application/json"}, "Accept": {"application/json"}},
 	}
 	if o.UserAgent != "" {
@@ -136,7 +134,8 @@ func (c *Client) ask(ctx context.Context, method, path string, query url.Values,
 		return nil, c.lost(ctx, 0, err)
 	}
 	defer resp.Body.Close() //nolint:errcheck // it was read; what closing says changes nothing
-	body, fault := c.body(ctx, resp)
+	body, release, fault := c.body(limited, ctx, resp)
+	defer release()
 	if fault != nil {
 		return nil, fault
 	}
@@ -153,42 +152,4 @@ func once(ctx context.Context, cancel context.CancelFunc) context.Context {
 		}
 		sent = true
 	}})
-}
-
-// body reads an answer, inflated, up to the largest that is taken.
-func (c *Client) body(ctx context.Context, resp *http.Response) ([]byte, *Error) {
-	var from io.Reader = resp.Body
-	if strings.EqualFold(resp.Header.Get("Content-Encoding"), "gzip") {
-		z, err := c.gunzip(resp.Body)
-		if err != nil {
-			return nil, c.lost(ctx, resp.StatusCode, err)
-		}
-		defer c.gzips.Put(z)
-		from = z
-	} else if resp.ContentLength > c.max {
-		return nil, c.tooLarge(resp)
-	}
-	var buf bytes.Buffer
-	if n := resp.ContentLength; n > 0 && n <= c.max && from == resp.Body {
-		buf.Grow(int(min(n, 1<<20)) + bytes.MinRead)
-	}
-	n, err := buf.ReadFrom(io.LimitReader(from, c.max+1))
-	switch {
-	case err != nil:
-		return nil, c.lost(ctx, resp.StatusCode, fmt.Errorf("the answer broke off after %d bytes: %w", n, err))
-	case n > c.max:
-		return nil, c.tooLarge(resp)
-	}
-	return buf.Bytes(), nil
-}
-
-func (c *Client) tooLarge(resp *http.Response) *Error {
-	return c.bad(resp.StatusCode, "too_large", "the answer has more than %d bytes (max_response)", c.max)
-}
-
-func (c *Client) gunzip(body io.Reader) (*gzip.Reader, error) {
-	if z, ok := c.gzips.Get().(*gzip.Reader); ok {
-		return z, z.Reset(body)
-	}
-	return gzip.NewReader(body)
 }

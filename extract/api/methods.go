@@ -62,8 +62,8 @@ func (c *Client) Feed(ctx context.Context, client int64) (*Feed, error) {
 		return nil, c.bad(f.http, "bad_answer", "the answer's feed is no list")
 	}
 	feed := &Feed{JSON: f.feed}
-	if err := jx.DecodeBytes(f.feed).Arr(func(d *jx.Decoder) error { feed.Items++; return d.Skip() }); err != nil {
-		return nil, c.bad(f.http, "bad_json", "the answer's feed: %v", err)
+	if fault := f.each("feed", f.feed, func([]byte) { feed.Items++ }); fault != nil {
+		return nil, fault
 	}
 	return feed, nil
 }
