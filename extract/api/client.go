@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptrace"
@@ -129,6 +130,9 @@ func (c *Client) ask(ctx context.Context, method, path string, query url.Values,
 		return nil, c.lost(ctx, 0, err)
 	}
 	req.Header = c.header // never written to: requests share it
+	// A body that can't be had again keeps net/http from sending a GET twice;
+	// cancelling alone, see once, may come too late for the second writing.
+	req.Body, req.GetBody = io.NopCloser(bytes.NewReader(question)), nil
 	resp, err := c.http.Do(req)
 	if err != nil {
 		return nil, c.lost(ctx, 0, err)
