@@ -48,6 +48,7 @@ func (r *run) list(ctx context.Context) error {
 	err = l.passes(ctx)
 	r.result.Clients = l.Counts
 	if err != nil {
+		r.result.Clients.Cut = true
 		return r.stopped(err)
 	}
 	gone, err := r.Mirror.FinishList(ctx, l.Counts.Complete, l.Filters, time.Now())

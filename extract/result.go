@@ -42,6 +42,7 @@ type Clients struct {
 	Unlisted int64 // elements without a usable id
 	Total    int64 // how many the API says there are
 	Complete bool  // all of Total were listed
+	Cut      bool  // the list was not read to its end
 	New      int64 // that the mirror had not known
 	Changed  int64 // whose row is another, or that came back
 	Gone     int64 // that left, by the list or by their feed
@@ -82,7 +83,10 @@ func (r *Result) Short() bool {
 
 // Incomplete says in sentences what is missing; empty if all that was due was fetched.
 func (r *Result) Incomplete() (list []string) {
-	if r.Short() {
+	switch {
+	case r.Clients.Cut:
+		list = append(list, fmt.Sprintf("the list was not read to its end: %d of %d clients came", r.Clients.Listed+r.Clients.Unlisted, r.Clients.Total))
+	case r.Short():
 		list = append(list, fmt.Sprintf("the list gave %d of %d clients", r.Clients.Listed+r.Clients.Unlisted, r.Clients.Total))
 	}
 	for _, c := range r.FailedCampaigns {

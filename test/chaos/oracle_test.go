@@ -236,8 +236,12 @@ func (f *facts) contactsFailed() bool {
 func (f *facts) lacking(o *outcome, m *model) bool {
 	r := f.report
 	short := m.total-int64(len(m.listed)+len(m.junk)) > 0 || r.Clients.Total == 0
-	contacts := slices.ContainsFunc(r.Reasons, func(s string) bool { return strings.HasPrefix(s, "campaign ") })
-	return len(o.failed) > 0 || r.Feeds.Left > 0 || short || contacts && len(m.place.Campaigns) > 0
+	says := func(start string) bool {
+		return slices.ContainsFunc(r.Reasons, func(s string) bool { return strings.HasPrefix(s, start) })
+	}
+	cut := !r.Clients.ListComplete && says("the list was not read to its end")
+	contacts := says("campaign ")
+	return len(o.failed) > 0 || r.Feeds.Left > 0 || short || cut || contacts && len(m.place.Campaigns) > 0
 }
 
 // mayFail tells whether there was a cause for exit code 1.
