@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -240,5 +242,42 @@ func TestTruthWritesAFileATable(t *testing.T) {
 	var row map[string]any
 	if line, _, _ := strings.Cut(want["clients"], "\n"); json.Unmarshal([]byte(line), &row) != nil || row["project"] != "77" {
 		t.Errorf("%s", line)
+	}
+}
+
+func TestAPortThatRefusesConnectionsForAWhile(t *testing.T) {
+	s := start(t, nil, "--clients", "20", "--whale=false", "--fault", "kind=refuse,times=1,n=500")
+	if err := hang(t.Context(), s.feed(3)); !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, io.EOF) {
+		t.Errorf("the connection that was open: %v", err)
+	}
+	if err := hang(t.Context(), s.feed(3)); !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Errorf("the next: %v", err)
+	}
+	for hang(t.Context(), s.feed(4)) != nil { // until it listens again
+		time.Sleep(20 * time.Millisecond)
+	}
+	if body := get(t, "sim-key", s.feed(3)); !strings.HasSuffix(body, `"status":"success"}`) {
+		t.Errorf("%s", body)
+	}
+	s.stop(t, syscall.SIGTERM)
+}
+
+func TestADoorThatIsShutCanBeClosed(t *testing.T) {
+	d := newDoor(t.Context())
+	if err := d.open("127.0.0.1:0"); err != nil {
+		t.Fatal(err)
+	}
+	var g errgroup.Group
+	g.Go(func() error {
+		_, err := d.Accept()
+		return err
+	})
+	d.shut(time.Hour)
+	d.shut(time.Hour)
+	if err := errors.Join(d.Close(), d.Close()); err != nil {
+		t.Error(err)
+	}
+	if err := g.Wait(); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("accepting ended with %v", err)
 	}
 }

@@ -83,6 +83,8 @@ func (s *serving) flags(cmd *cobra.Command) {
 
 // run serves until the context ends.
 func (s *serving) run(ctx context.Context, out, log io.Writer) error {
+	ln := newDoor(ctx)
+	s.opt.TurnAway = ln.shut
 	server, err := s.server(log)
 	if err != nil {
 		return err
@@ -90,10 +92,8 @@ func (s *serving) run(ctx context.Context, out, log io.Writer) error {
 	if err := server.Warm(ctx); err != nil {
 		return err
 	}
-	var lc net.ListenConfig
-	ln, err := lc.Listen(ctx, "tcp", s.addr)
-	if err != nil {
-		return fmt.Errorf("listen: %w", err)
+	if err := ln.open(s.addr); err != nil {
+		return err
 	}
 	if err := writeFile(s.addrFile, ln.Addr().String()+"\n"); err != nil {
 		return errors.Join(err, ln.Close())

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"errors"
 	"net"
 	"net/http"
 	"strconv"
@@ -53,6 +54,22 @@ func drip(c *call, body []byte) {
 // flush sends what was written. In process there is nothing to flush.
 func flush(w http.ResponseWriter) { _ = http.NewResponseController(w).Flush() }
 
+// errNotListening is what a handler in process panics with to refuse a connection.
+var errNotListening = errors.New("nobody listens")
+
+// turnAway refuses a connection. Over a port it is open by then, so it is reset,
+// and those after it find nobody who listens for a while; it doesn't return.
+func (s *Server) turnAway(w http.ResponseWriter, d time.Duration) {
+	conn, _, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		panic(errNotListening)
+	}
+	if s.opt.TurnAway != nil && d > 0 {
+		s.opt.TurnAway(d)
+	}
+	abort(conn)
+}
+
 // hangUp resets the connection as a crashed peer would, after the start of a
 // header if asked for; it doesn't return.
 func hangUp(w http.ResponseWriter, header bool) {
@@ -63,6 +80,11 @@ func hangUp(w http.ResponseWriter, header bool) {
 	if header {
 		_, _ = conn.Write([]byte("HTTP/1.1 200 OK\r\nContent-Ty"))
 	}
+	abort(conn)
+}
+
+// abort resets a connection and ends its handler.
+func abort(conn net.Conn) {
 	if tcp, ok := conn.(*net.TCPConn); ok {
 		_ = tcp.SetLinger(0) // without it the close would be an orderly one
 	}

@@ -22,8 +22,9 @@ type call struct {
 	client   int64 // of a feed call
 	fault    *armed
 	totalAdd int
-	cut      int // rows a list page lacks
-	shift    int // clients that appear after it, or vanish
+	cut      int           // rows a list page lacks
+	shift    int           // clients that appear after it, or vanish
+	skew     time.Duration // of the clock that the answer goes by
 }
 
 // answer is what a call gets. gz is body compressed, if it is at hand.

@@ -22,6 +22,7 @@ const (
 	whole         delivery = iota
 	truncated              // the length promised, half of it sent
 	reset                  // the connection is reset, nothing sent
+	turnedAway             // the connection is refused
 	cutChunked             // no length promised, half of it sent
 	resetInHeader          // reset after half of the header
 	resetInBody            // reset after half of the body
@@ -60,11 +61,17 @@ func refusalAnswer(r *refusal, useCode bool) *answer {
 
 // deliver writes the answer, compressed if the client takes it.
 func (s *Server) deliver(c *call, a *answer) {
-	if a.delivery == reset || a.delivery == resetInHeader {
+	switch a.delivery {
+	case reset, resetInHeader:
 		hangUp(c.w, a.delivery == resetInHeader)
+	case turnedAway:
+		s.turnAway(c.w, a.wait)
 	}
 	h := c.w.Header()
 	h.Set("Content-Type", a.kind)
+	if c.skew != 0 {
+		h.Set("Date", time.Now().Add(c.skew).UTC().Format(http.TimeFormat))
+	}
 	if !a.clock.IsZero() {
 		h.Set("Date", a.clock.UTC().Format(http.TimeFormat))
 		h.Set("Retry-After", a.clock.Add(a.wait).UTC().Format(http.TimeFormat))

@@ -14,8 +14,8 @@ import (
 // Fault makes some calls go wrong. Which: those of Method, for feeds only of
 // Clients or of a Share of all clients if either is set; of each client (or of
 // the method) only the first Times calls if that is not 0. The first fault that
-// fits a call is the one it gets, but for those that only bend a list, which
-// add up.
+// fits a call is the one it gets, but for those that only bend a list or the
+// clock, which add up.
 type Fault struct {
 	Kind    string  `json:"kind"`              // see Kinds
 	Method  string  `json:"method,omitempty"`  // feed, list, contacts, import or any; by default what the kind is for
@@ -39,7 +39,10 @@ type effect struct {
 func effects() map[string]effect {
 	return map[string]effect{
 		"error":        {"feed", "answers the error code", failWith, nil},
+		"error_200":    {"feed", "answers the error code with status 200, whatever the error mode", nil, failOK},
 		"delay":        {"any", "waits n milliseconds", delay, nil},
+		"refuse":       {"feed", "refuses the connection; over a port, where it is open by then, resets it and doesn't listen for n milliseconds", nil, refuseConnection},
+		"clock":        {"any", "answers as ever, but by a clock that is n seconds ahead, or behind", bendClock, nil},
 		"truncate":     {"feed", "promises the whole body, sends half and hangs up", nil, deliverAs(truncated)},
 		"reset":        {"feed", "resets the connection", nil, deliverAs(reset)},
 		"html":         {"feed", "a page of HTML with status 200", nil, html},
@@ -135,7 +138,7 @@ func (f *Fault) check() error {
 	if !slices.Contains([]string{"feed", "list", "contacts", "import", "any"}, f.Method) {
 		return fmt.Errorf("there is no method %q", f.Method)
 	}
-	if _, ok := statusOf(f.Code); f.Kind == "error" && !ok {
+	if _, ok := statusOf(f.Code); strings.HasPrefix(f.Kind, "error") && !ok {
 		return fmt.Errorf("the API has no error code %q", f.Code)
 	}
 	if f.Share < 0 || f.Share > 1 {
@@ -144,7 +147,7 @@ func (f *Fault) check() error {
 	if f.Times < 0 {
 		return fmt.Errorf("times %d: must not be negative", f.Times)
 	}
-	if f.N < 0 && f.Kind != "shift" && f.Kind != "total_add" {
+	if f.N < 0 && !slices.Contains([]string{"shift", "total_add", "clock"}, f.Kind) {
 		return fmt.Errorf("n %d: must not be negative", f.N)
 	}
 	return nil
@@ -228,6 +231,11 @@ func bendCut(_ *Server, c *call, f *Fault) error {
 
 func bendShift(s *Server, c *call, f *Fault) error {
 	c.shift += f.N
+	return nil
+}
+
+func bendClock(_ *Server, c *call, f *Fault) error {
+	c.skew += time.Duration(f.N) * time.Second
 	return nil
 }
 

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"net"
+	"net/http"
 	"strings"
 	"syscall"
 	"testing"
@@ -213,6 +215,57 @@ func TestParseFault(t *testing.T) {
 	for _, k := range sim.Kinds() {
 		if !strings.Contains(k, ": ") {
 			t.Errorf("%q is not explained", k)
+		}
+	}
+}
+
+func TestARefusedConnection(t *testing.T) {
+	a := faulty(t, false, sim.Fault{Kind: "refuse", Clients: []int64{3}, Times: 1})
+	var dial *net.OpError
+	if _, err := a.send("GET", feedPath(3), ""); !errors.Is(err, syscall.ECONNREFUSED) || !errors.As(err, &dial) || dial.Op != "dial" {
+		t.Errorf("in process: %v", err)
+	}
+	a.wantFeed(3)
+
+	var shut []time.Duration
+	a = newAPI(t, func(o *sim.Options) {
+		o.Faults = []sim.Fault{{Kind: "refuse", Clients: []int64{3}, Times: 1, N: 2000}}
+		o.TurnAway = func(d time.Duration) { shut = append(shut, d) }
+	}).overPort()
+	if _, err := a.send("GET", feedPath(3), ""); !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, io.EOF) {
+		t.Errorf("over a port: %v", err)
+	}
+	a.wantFeed(3)
+	if len(shut) != 1 || shut[0] != 2*time.Second {
+		t.Errorf("the port was shut for %v", shut)
+	}
+}
+
+func TestAnErrorThatLooksLikeASuccess(t *testing.T) {
+	for _, mode := range []string{"0", "1"} {
+		a := faulty(t, false, sim.Fault{Kind: "error_200", Code: "internal_error", Method: "any"})
+		a.headers.Set("Use-Http-Code", mode)
+		for _, r := range []response{
+			a.wantError("GET", feedPath(3), "", "internal_error"), a.wantError("POST", listPath, "{}", "internal_error"),
+			a.wantError("POST", contactsPath, `{"metrics":["sent"]}`, "internal_error"),
+		} {
+			if r.StatusCode != 200 {
+				t.Errorf("mode %s: %d", mode, r.StatusCode)
+			}
+		}
+	}
+}
+
+func TestAClockThatIsWrong(t *testing.T) {
+	for _, port := range []bool{false, true} {
+		for _, skew := range []time.Duration{10 * 365 * 24 * time.Hour, -100 * time.Hour} {
+			a := faulty(t, port, sim.Fault{Kind: "clock", N: int(skew.Seconds())}, sim.Fault{Kind: "error", Code: "internal_error", Clients: []int64{4}})
+			for _, r := range []response{a.do("GET", feedPath(3), ""), a.wantError("GET", feedPath(4), "", "internal_error")} {
+				date, err := http.ParseTime(r.Header.Get("Date"))
+				if off := date.Sub(time.Now().Add(skew)).Abs(); err != nil || off > time.Minute {
+					t.Errorf("port %v: the answer is of %q, %v", port, r.Header.Get("Date"), err)
+				}
+			}
 		}
 	}
 }

@@ -23,7 +23,8 @@ type Options struct {
 	Cache       bool          // keep what was rendered
 	NightShare  float64       // of the clients that a night touches, where the call names none
 	Faults      []Fault
-	AccessLog   *slog.Logger // a line a call, without the key; nil for none
+	TurnAway    func(time.Duration) // lets the port refuse connections for a while; nil: there is no such port
+	AccessLog   *slog.Logger        // a line a call, without the key; nil for none
 }
 
 // DefaultOptions is the API roistat-sim plays unless told otherwise: no quota,

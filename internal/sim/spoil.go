@@ -20,8 +20,16 @@ func limited(_ *Server, _ *call, f *Fault) error {
 	return r
 }
 
-func limitedOK(a *answer, _ *Fault) {
-	*a = *refusalAnswer(refuse(quotaCode, "a fault that was asked for"), false)
+func limitedOK(a *answer, _ *Fault) { failOK(a, &Fault{Code: quotaCode}) }
+
+// failOK is an error that looks like a success to whoever goes by the status.
+func failOK(a *answer, f *Fault) {
+	*a = *refusalAnswer(refuse(f.Code, "a fault that was asked for"), false)
+}
+
+// refuseConnection turns the caller away at the door.
+func refuseConnection(a *answer, f *Fault) {
+	a.delivery, a.wait = turnedAway, time.Duration(f.N)*time.Millisecond
 }
 
 // wrongClock refuses by the clock of a server that lives in another year.

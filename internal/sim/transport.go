@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"net"
 	"net/http"
+	"os"
 	"strconv"
 	"syscall"
 )
@@ -12,7 +14,8 @@ import (
 // Transport runs the handler in the caller's goroutine, without a network, so
 // that a client under testing/synctest waits only for virtual time. A torn
 // answer ends in io.ErrUnexpectedEOF, a reset connection in ECONNRESET, as over
-// a port. It is safe for concurrent use.
+// a port; a refused one in ECONNREFUSED while dialing. It is safe for concurrent
+// use.
 func Transport(h http.Handler) http.RoundTripper { return inProcess{h} }
 
 type inProcess struct{ handler http.Handler }
@@ -25,14 +28,17 @@ func (t inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	defer func() { _ = r.Body.Close() }() // a request's body has nothing to lose
 	rec := &recorder{header: http.Header{}, status: http.StatusOK}
-	torn := t.run(rec, r)
+	ended := t.run(rec, r)
 	if err := r.Context().Err(); err != nil {
 		return nil, err
 	}
-	if torn && rec.body.Len() == 0 {
+	switch {
+	case errors.Is(ended, errNotListening):
+		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
+	case ended != nil && rec.body.Len() == 0:
 		return nil, syscall.ECONNRESET
 	}
-	return rec.response(r, torn), nil
+	return rec.response(r, ended != nil), nil
 }
 
 // recorder keeps what a handler answers.
@@ -68,12 +74,12 @@ func (r *recorder) response(req *http.Request, torn bool) *http.Response {
 	}
 }
 
-// run reports whether the handler hung up.
-func (t inProcess) run(w http.ResponseWriter, r *http.Request) (torn bool) {
+// run reports how the handler hung up, if it did.
+func (t inProcess) run(w http.ResponseWriter, r *http.Request) (ended error) {
 	defer func() {
 		v := recover()
-		if err, ok := v.(error); ok && errors.Is(err, http.ErrAbortHandler) {
-			torn = true
+		if err, ok := v.(error); ok && (errors.Is(err, http.ErrAbortHandler) || errors.Is(err, errNotListening)) {
+			ended = err
 			return
 		}
 		if v != nil {
@@ -81,7 +87,7 @@ func (t inProcess) run(w http.ResponseWriter, r *http.Request) (torn bool) {
 		}
 	}()
 	t.handler.ServeHTTP(w, r)
-	return false
+	return nil
 }
 
 type tornReader struct{}
