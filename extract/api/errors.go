@@ -103,9 +103,13 @@ func classify(code string, status int) Kind {
 	return Rejected
 }
 
-// retryAfter reads the header: seconds, or a date.
+// retryAfter reads the header: seconds, or a date. A date counts from the
+// answer's own, since the server's clock may be another than ours.
 func retryAfter(h http.Header, now time.Time) time.Duration {
 	v := h.Get("Retry-After")
+	if date, err := http.ParseTime(h.Get("Date")); err == nil {
+		now = date
+	}
 	if s, err := strconv.ParseFloat(v, 64); err == nil && s > 0 && s < 1e6 {
 		return time.Duration(s * float64(time.Second))
 	}

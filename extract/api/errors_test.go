@@ -88,6 +88,20 @@ func TestRetryAfter(t *testing.T) {
 			t.Errorf("%q: %v, want %v", v, got, want)
 		}
 	}
+	for _, c := range []struct {
+		date, after string
+		want        time.Duration
+	}{
+		{"Sun, 01 Jan 2040 00:00:00 GMT", "Sun, 01 Jan 2040 00:01:00 GMT", time.Minute}, // a server far ahead
+		{"Mon, 01 Jan 1990 00:00:00 GMT", "Mon, 01 Jan 1990 00:01:00 GMT", time.Minute}, // and far behind
+		{"Sun, 01 Jan 2040 00:00:00 GMT", "Thu, 01 Jan 2026 00:01:00 GMT", 0},
+		{"Sun, 01 Jan 2040 00:00:00 GMT", "7", 7 * time.Second},
+		{"some day", "Thu, 01 Jan 2026 00:01:00 GMT", time.Minute},
+	} {
+		if got := retryAfter(http.Header{"Date": {c.date}, "Retry-After": {c.after}}, now); got != c.want {
+			t.Errorf("%q at %q: %v, want %v", c.after, c.date, got, c.want)
+		}
+	}
 	c := serve(t, Options{}, says(429, "", "Retry-After", "9"))
 	if e := feedError(t, c); e.RetryAfter != 9*time.Second {
 		t.Errorf("retry after %v", e.RetryAfter)
