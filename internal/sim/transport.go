@@ -2,6 +2,7 @@ package sim
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"io"
 	"net"
@@ -14,8 +15,8 @@ import (
 // Transport runs the handler in the caller's goroutine, without a network, so
 // that a client under testing/synctest waits only for virtual time. A torn
 // answer ends in io.ErrUnexpectedEOF, a reset connection in ECONNRESET, as over
-// a port; a refused one in ECONNREFUSED while dialing. It is safe for concurrent
-// use.
+// a port; a refused one in ECONNREFUSED while dialing; one that the caller didn't
+// wait for, in the body if that had begun. It is safe for concurrent use.
 func Transport(h http.Handler) http.RoundTripper { return inProcess{h} }
 
 type inProcess struct{ handler http.Handler }
@@ -29,16 +30,18 @@ func (t inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
 	defer func() { _ = r.Body.Close() }() // a request's body has nothing to lose
 	rec := &recorder{header: http.Header{}, status: http.StatusOK}
 	ended := t.run(rec, r)
-	if err := r.Context().Err(); err != nil {
-		return nil, err
-	}
+	late := r.Context().Err()
 	switch {
+	case late != nil && (ended == nil || rec.body.Len() == 0):
+		return nil, late
 	case errors.Is(ended, errNotListening):
 		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
 	case ended != nil && rec.body.Len() == 0:
 		return nil, syscall.ECONNRESET
+	case ended == nil:
+		return rec.response(r, nil), nil
 	}
-	return rec.response(r, ended != nil), nil
+	return rec.response(r, cmp.Or(late, io.ErrUnexpectedEOF)), nil
 }
 
 // recorder keeps what a handler answers.
@@ -57,15 +60,16 @@ func (r *recorder) WriteHeader(status int) { r.status = status }
 // Write keeps a part of the body.
 func (r *recorder) Write(p []byte) (int, error) { return r.body.Write(p) }
 
-// response is the answer as a client of net/http would get it.
-func (r *recorder) response(req *http.Request, torn bool) *http.Response {
+// response is the answer as a client of net/http would get it; reading its body
+// ends with an error, if there is one.
+func (r *recorder) response(req *http.Request, torn error) *http.Response {
 	length, err := strconv.ParseInt(r.header.Get("Content-Length"), 10, 64)
 	if err != nil {
 		length = -1
 	}
 	body := io.Reader(&r.body)
-	if torn {
-		body = io.MultiReader(body, tornReader{})
+	if torn != nil {
+		body = io.MultiReader(body, tornReader{torn})
 	}
 	return &http.Response{
 		Status: strconv.Itoa(r.status) + " " + http.StatusText(r.status), StatusCode: r.status,
@@ -90,6 +94,6 @@ func (t inProcess) run(w http.ResponseWriter, r *http.Request) (ended error) {
 	return nil
 }
 
-type tornReader struct{}
+type tornReader struct{ err error }
 
-func (tornReader) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
+func (r tornReader) Read([]byte) (int, error) { return 0, r.err }
