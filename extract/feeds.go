@@ -161,6 +161,7 @@ func (f *reader) absent(a *mirror.Answer, d Due) error {
 
 // got completes the answer of a feed that came.
 func (f *reader) got(a *mirror.Answer, d Due, feed *api.Feed) error {
+	defer feed.Release()
 	f.succeeded()
 	if !f.last && suspicious(d.Items, feed.Items) {
 		a.Outcome = mirror.Suspect

@@ -15,17 +15,19 @@ import (
 // fields are the top-level fields of an answer that somebody asks for. The
 // slices lie in the answer's body.
 type fields struct {
-	client                                  *Client
-	http                                    int
-	status, code, description               string
-	clients, total, feed, data, totalCounts jx.Raw
+	client                    *Client
+	body                      *bytes.Buffer
+	http                      int
+	status, code, description string
+	total, totalCount         jx.Raw
+	clients, feed, data       list
 }
 
 // parse reads a whole body: one JSON object and nothing behind it. Of equal keys
 // the last counts.
 func (f *fields) parse(body []byte) error {
 	d := jx.DecodeBytes(body)
-	if err := d.ObjBytes(f.field); err != nil {
+	if err := d.ObjBytes(func(d *jx.Decoder, key []byte) error { return f.field(d, key, body) }); err != nil {
 		return err
 	}
 	if err := d.Skip(); err != io.EOF { //nolint:errorlint // jx returns it bare
@@ -34,8 +36,7 @@ func (f *fields) parse(body []byte) error {
 	return nil
 }
 
-func (f *fields) field(d *jx.Decoder, key []byte) error {
-	var raw *jx.Raw
+func (f *fields) field(d *jx.Decoder, key, body []byte) (err error) {
 	switch string(key) {
 	case "status":
 		return text(d, &f.status)
@@ -43,21 +44,20 @@ func (f *fields) field(d *jx.Decoder, key []byte) error {
 		return text(d, &f.code)
 	case "description":
 		return text(d, &f.description)
-	case "clients":
-		raw = &f.clients
 	case "total":
-		raw = &f.total
-	case "feed":
-		raw = &f.feed
-	case "data":
-		raw = &f.data
+		f.total, err = d.Raw()
 	case "total_count":
-		raw = &f.totalCounts
+		f.totalCount, err = d.Raw()
+	case "clients":
+		err = f.clients.read(d, body)
+	case "data":
+		err = f.data.read(d, body)
+	case "feed":
+		f.feed.counts = true
+		err = f.feed.read(d, body)
 	default:
 		return d.Skip()
 	}
-	v, err := d.Raw()
-	*raw = v
 	return err
 }
 
@@ -72,13 +72,13 @@ func text(d *jx.Decoder, to *string) (err error) {
 }
 
 // judge decides whether an answer is a success.
-func (c *Client) judge(resp *http.Response, body []byte) (*fields, *Error) {
+func (c *Client) judge(resp *http.Response, buf *bytes.Buffer) (*fields, *Error) {
 	status := resp.StatusCode
 	if status >= 300 && status < 400 {
 		return nil, c.redirect(resp)
 	}
-	f := &fields{client: c, http: status}
-	broken := f.parse(c.secret.strip(body))
+	f := &fields{client: c, http: status, body: buf}
+	broken := f.parse(c.secret.strip(buf.Bytes()))
 	switch {
 	case broken == nil && f.status == "error" || status >= 400:
 		return nil, c.failure(resp, f, broken)
@@ -118,53 +118,12 @@ func (c *Client) redirect(resp *http.Response) *Error {
 	return c.bad(resp.StatusCode, "redirect", "the API sends us to %s, where the key must not go: check base_url", host)
 }
 
-// array returns the elements of a field that must be a list. PHP writes an empty
-// object where a list is empty.
-func (f *fields) array(name string, raw jx.Raw) ([][]byte, *Error) {
-	switch {
-	case raw == nil:
-		return nil, f.client.bad(f.http, "bad_answer", "the answer has no %s", name)
-	case raw.Type() == jx.Object && emptyObject(raw):
-		return nil, nil
-	case raw.Type() != jx.Array:
-		return nil, f.client.bad(f.http, "bad_answer", "the answer's %s is no list", name)
-	}
-	var list [][]byte
-	fault := f.each(name, raw, func(v []byte) { list = append(list, v) })
-	if fault != nil {
+// elements returns the elements of a field that must be a list.
+func (f *fields) elements(name string, l *list) ([][]byte, *Error) {
+	if fault := l.check(f, name); fault != nil {
 		return nil, fault
 	}
-	return list, nil
-}
-
-// each hands on the elements of a list, up to what is taken.
-func (f *fields) each(name string, raw jx.Raw, to func([]byte)) *Error {
-	var n int64
-	var fault *Error
-	err := jx.DecodeBytes(raw).Arr(func(d *jx.Decoder) error {
-		v, err := d.Raw()
-		if err != nil {
-			return err
-		}
-		n++
-		if fault = f.client.element(f.http, name, n, v); fault != nil {
-			return fault
-		}
-		to(v)
-		return nil
-	})
-	switch {
-	case fault != nil:
-		return fault
-	case err != nil:
-		return f.client.bad(f.http, "bad_json", "the answer's %s: %v", name, err)
-	}
-	return nil
-}
-
-func emptyObject(raw []byte) bool {
-	inside, ok := bytes.CutPrefix(raw, []byte("{"))
-	return ok && bytes.Equal(bytes.TrimSpace(inside), []byte("}"))
+	return l.items, nil
 }
 
 // count reads a field that must be a whole number of things.

@@ -11,28 +11,24 @@ import (
 	"github.com/klauspost/compress/gzip"
 )
 
-const (
-	smallBody   = 4 << 20 // bytes of an answer that may be read beside others
-	maxElement  = 4 << 20 // bytes of an item or a row
-	maxElements = 250_000 // items of a feed, rows of a page
-)
+// smallBody is how many bytes an answer may have that is read beside others.
+const smallBody = 4 << 20
 
-// body reads an answer, inflated, up to the largest that is taken. Beyond
-// smallBody it waits for its turn, which ends with release.
-func (c *Client) body(limited, ctx context.Context, resp *http.Response) (body []byte, release func(), fault *Error) {
+// body reads an answer, inflated, up to the largest that is taken, into buf.
+// Beyond smallBody it waits for its turn, which ends with release.
+func (c *Client) body(limited, ctx context.Context, resp *http.Response, buf *bytes.Buffer) (release func(), fault *Error) {
 	release = func() {}
 	var from io.Reader = resp.Body
 	if strings.EqualFold(resp.Header.Get("Content-Encoding"), "gzip") {
 		z, err := c.gunzip(resp.Body)
 		if err != nil {
-			return nil, release, c.lost(ctx, resp.StatusCode, err)
+			return release, c.lost(ctx, resp.StatusCode, err)
 		}
 		defer c.gzips.Put(z)
 		from = z
 	} else if resp.ContentLength > c.max {
-		return nil, release, c.tooLarge(resp)
+		return release, c.tooLarge(resp)
 	}
-	var buf bytes.Buffer
 	if n := resp.ContentLength; n > 0 && from == resp.Body {
 		buf.Grow(int(min(n, 1<<20)) + bytes.MinRead)
 	}
@@ -42,7 +38,7 @@ func (c *Client) body(limited, ctx context.Context, resp *http.Response) (body [
 		case c.large <- struct{}{}:
 			release = func() { <-c.large }
 		case <-limited.Done():
-			return nil, release, c.lost(ctx, resp.StatusCode, limited.Err())
+			return release, c.lost(ctx, resp.StatusCode, limited.Err())
 		}
 		if size := resp.ContentLength; from == resp.Body && size > n {
 			buf.Grow(int(size-n) + bytes.MinRead)
@@ -53,11 +49,11 @@ func (c *Client) body(limited, ctx context.Context, resp *http.Response) (body [
 	}
 	switch {
 	case err != nil:
-		return nil, release, c.lost(ctx, resp.StatusCode, fmt.Errorf("the answer broke off after %d bytes: %w", n, err))
+		return release, c.lost(ctx, resp.StatusCode, fmt.Errorf("the answer broke off after %d bytes: %w", n, err))
 	case n > c.max:
-		return nil, release, c.tooLarge(resp)
+		return release, c.tooLarge(resp)
 	}
-	return buf.Bytes(), release, nil
+	return release, nil
 }
 
 func (c *Client) tooLarge(resp *http.Response) *Error {
@@ -71,14 +67,21 @@ func (c *Client) gunzip(body io.Reader) (*gzip.Reader, error) {
 	return gzip.NewReader(body)
 }
 
-// element checks one element of a list against what the program can hold in
-// memory many times over: a table's column, its encoding and its check.
-func (c *Client) element(status int, name string, nth int64, raw []byte) *Error {
-	switch {
-	case nth > maxElements:
-		return c.bad(status, "too_large", "the answer's %s has more than %d elements", name, maxElements)
-	case len(raw) > maxElement:
-		return c.bad(status, "too_large", "element %d of the answer's %s has more than %d bytes", nth, name, maxElement)
+// keepBuffer is the largest buffer that is used again.
+const keepBuffer = 256 << 10
+
+// buffer gives an empty buffer for an answer.
+func (c *Client) buffer() *bytes.Buffer {
+	if b, ok := c.buffers.Get().(*bytes.Buffer); ok {
+		b.Reset()
+		return b
 	}
-	return nil
+	return &bytes.Buffer{}
+}
+
+// giveBack takes a buffer that nobody reads any more.
+func (c *Client) giveBack(b *bytes.Buffer) {
+	if b != nil && b.Cap() <= keepBuffer {
+		c.buffers.Put(b)
+	}
 }

@@ -42,7 +42,8 @@ type Client struct {
 	header        http.Header
 	secret        secret
 	http          *http.Client
-	gzips         sync.Pool
+	gzips         sync.Pool     // of *gzip.Reader
+	buffers       sync.Pool     // of *bytes.Buffer
 	large         chan struct{} // holds the one large answer
 }
 
@@ -138,12 +139,14 @@ func (c *Client) ask(ctx context.Context, method, path string, query url.Values,
 		return nil, c.lost(ctx, 0, err)
 	}
 	defer resp.Body.Close() //nolint:errcheck // it was read; what closing says changes nothing
-	body, release, fault := c.body(limited, ctx, resp)
+	buf := c.buffer()
+	release, fault := c.body(limited, ctx, resp, buf)
 	defer release()
 	if fault != nil {
+		c.giveBack(buf)
 		return nil, fault
 	}
-	return c.judge(resp, body)
+	return c.judge(resp, buf)
 }
 
 // once makes a context whose request is sent at most once: net/http would send a

@@ -7,8 +7,6 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
-
-	"github.com/go-faster/jx"
 )
 
 // ListQuestion asks for a page of clients.
@@ -30,7 +28,7 @@ func (c *Client) List(ctx context.Context, q ListQuestion) (*ListPage, error) {
 	if err != nil {
 		return nil, err
 	}
-	rows, err := f.array("clients", f.clients)
+	rows, err := f.elements("clients", &f.clients)
 	if err != nil {
 		return nil, err
 	}
@@ -43,8 +41,19 @@ func (c *Client) List(ctx context.Context, q ListQuestion) (*ListPage, error) {
 
 // Feed is a client's feed.
 type Feed struct {
-	JSON  []byte // the array, as received
+	JSON  []byte // the array, as received; valid until Release
 	Items int64
+
+	fields *fields
+}
+
+// Release gives the feed's memory back to its client: JSON must not be read any
+// more. A feed that isn't released is left to the garbage collector.
+func (f *Feed) Release() {
+	if f.fields != nil {
+		f.fields.client.giveBack(f.fields.body)
+	}
+	*f = Feed{}
 }
 
 // Feed asks for a client's feed. A client that the API doesn't know is NotFound.
@@ -53,19 +62,10 @@ func (c *Client) Feed(ctx context.Context, client int64) (*Feed, error) {
 	if err != nil {
 		return nil, err
 	}
-	switch {
-	case f.feed == nil:
-		return nil, c.bad(f.http, "bad_answer", "the answer has no feed")
-	case f.feed.Type() == jx.Object && emptyObject(f.feed):
-		return &Feed{JSON: []byte("[]")}, nil
-	case f.feed.Type() != jx.Array:
-		return nil, c.bad(f.http, "bad_answer", "the answer's feed is no list")
-	}
-	feed := &Feed{JSON: f.feed}
-	if fault := f.each("feed", f.feed, func([]byte) { feed.Items++ }); fault != nil {
+	if fault := f.feed.check(f, "feed"); fault != nil {
 		return nil, fault
 	}
-	return feed, nil
+	return &Feed{JSON: f.feed.raw, Items: f.feed.n, fields: f}, nil
 }
 
 // ContactsQuestion asks for a page of one campaign's contacts.
@@ -88,11 +88,11 @@ func (c *Client) Contacts(ctx context.Context, q ContactsQuestion) (*ContactsPag
 	if err != nil {
 		return nil, err
 	}
-	rows, err := f.array("data", f.data)
+	rows, err := f.elements("data", &f.data)
 	if err != nil {
 		return nil, err
 	}
-	total, err := f.count("total_count", f.totalCounts)
+	total, err := f.count("total_count", f.totalCount)
 	if err != nil {
 		return nil, err
 	}
