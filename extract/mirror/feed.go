@@ -47,7 +47,8 @@ func (p *Packer) Pack(a *Answer, feed []byte) error {
 	enc, ok := p.encoders.Get().(*zstd.Encoder)
 	if !ok {
 		var err error
-		enc, err = zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1), zstd.WithLowerEncoderMem(true))
+		enc, err = zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1), zstd.WithLowerEncoderMem(true),
+			zstd.WithNoEntropyCompression(true)) // a third less time, a fifth more bytes
 		if err != nil {
 			return fmt.Errorf("set up compression: %w", err)
 		}
