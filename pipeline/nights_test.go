@@ -169,6 +169,40 @@ func TestAStoppedGateChangesNothingAndCanBeAccepted(t *testing.T) {
 	})
 }
 
+// TestFeedsThatPassedStayGood lets a night pass its gates that can't be published,
+// and wants the stopped night after it to fall back to that one.
+func TestFeedsThatPassedStayGood(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStand(t, 600, nil)
+		s.run(t, nil).want(t, OK)
+		s.sim.Night(1, 0.5)
+		time.Sleep(24 * time.Hour)
+		blocked := filepath.Join(t.TempDir(), "tables")
+		if err := errors.Join(os.Mkdir(blocked, 0o750), os.WriteFile(filepath.Join(blocked, "snapshots"), nil, 0o600)); err != nil {
+			t.Fatal(err)
+		}
+		good := s.pipeline.Load
+		s.pipeline.Load = append(slices.Clip(good), config.Destination{Parquet: &config.Parquet{Path: blocked, Compression: "zstd", Keep: 3}})
+		s.run(t, nil).want(t, Failed)
+		s.pipeline.Load = good
+		if err := s.sim.SetFaults([]sim.Fault{{Kind: "empty_feed"}}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(24 * time.Hour)
+		s.run(t, nil).want(t, Gated)
+		if err := s.sim.SetFaults(nil); err != nil {
+			t.Fatal(err)
+		}
+		s.run(t, func(o *Options) { o.NoExtract = true }).want(t, OK)
+		kept := s.published(t)
+		time.Sleep(time.Hour)
+		r := s.run(t, func(o *Options) { o.Full = true }).want(t, OK)
+		if again := s.published(t); again.Tables["visits"].Rows != kept.Tables["visits"].Rows {
+			t.Errorf("%d visits, %d when all is read again\n%s", kept.Tables["visits"].Rows, again.Tables["visits"].Rows, text(t, r))
+		}
+	})
+}
+
 func TestAnotherMirrorMustBeAdopted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStand(t, 50, nil)

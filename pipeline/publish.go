@@ -54,6 +54,10 @@ func (r *running) publish(ctx context.Context, rows *projection) error {
 	if err := r.judge(ctx, rows, published); err != nil {
 		return err
 	}
+	// Whatever becomes of the publishing: these feeds have passed.
+	if err := r.mirror.Accept(ctx); err != nil {
+		return err
+	}
 	run := load.Run{
 		Run: r.report.Run, Pipeline: r.pipeline.Name, Project: r.pipeline.Project, Mirror: r.mirrorID,
 		ReportTimezone: r.pipeline.Transform.ReportTimezone.String(), LiveClients: rows.counts.live, Adopt: r.options.Adopt,
@@ -68,8 +72,8 @@ func (r *running) publish(ctx context.Context, rows *projection) error {
 	return r.settle(context.WithoutCancel(ctx))
 }
 
-// settle makes the feeds of this run the good ones, and notes which extraction
-// each destination shows, so that verify knows when to compare it with the mirror.
+// settle notes which extraction each destination shows, so that verify knows
+// when to compare it with the mirror.
 func (r *running) settle(ctx context.Context) error {
 	extracted, err := r.mirror.Meta(ctx, metaExtracted)
 	if err != nil {
@@ -80,7 +84,7 @@ func (r *running) settle(ctx context.Context) error {
 			return err
 		}
 	}
-	return errors.Join(r.mirror.Accept(ctx), r.endFull(ctx))
+	return r.endFull(ctx)
 }
 
 // endFull ends a full reading whose run has come to its end; one that was cut

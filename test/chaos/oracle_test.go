@@ -298,6 +298,14 @@ func (f *facts) gates(m *model, want map[int64]rows) (exceeded []string) {
 	return exceeded
 }
 
+// passed tells whether the run's gates let it pass, whatever became of it then.
+func (f *facts) passed() bool {
+	if f.report == nil || len(f.report.Gates) == 0 || f.report.Error != nil && strings.Contains(*f.report.Error, "accept the feeds") {
+		return false
+	}
+	return !slices.ContainsFunc(f.report.Gates, func(g pipeline.Gate) bool { return !g.Passed })
+}
+
 // gatesOpen checks that a run which published was allowed to.
 func (f *facts) gatesOpen(v *verdict, exceeded []string) {
 	if f.step.NoPublish {

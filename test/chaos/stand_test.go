@@ -376,7 +376,7 @@ func (s *stand) settle(f *facts) (found []string, err error) {
 	case !maps.Equal(now, s.bytes):
 		found = append(found, fmt.Sprintf("the run ended with %d, but what was published has changed", code))
 	}
-	if published {
+	if f.passed() {
 		s.model.accept()
 	}
 	if code == 0 && f.step.Full {
