@@ -7,6 +7,7 @@ import (
 
 	"github.com/apache/arrow/go/v17/arrow/memory"
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/semaphore"
 
 	"roistat-etl/extract/mirror"
 	"roistat-etl/load"
@@ -54,10 +55,12 @@ func (c *counts) law() error {
 
 // project turns the mirror into spilled rows. Blocks of clients are projected by
 // one worker a core and put together in their order, so that the same mirror
-// gives the same bytes whatever the number of workers. At most 2·workers blocks
-// are in memory.
+// gives the same bytes whatever the number of workers. Of inflated feeds there
+// are at most 8 MiB in memory, or one block that is larger: it is projected
+// alone. Each worker gives its rows in pieces of about 2 MiB, of which it makes
+// one, and two wait for their turn.
 func project(ctx context.Context, mem memory.Allocator, m scanner, spool *load.Spool, opt transform.Options, workers int) (*projection, error) {
-	p := &projector{mirror: m, spool: spool, opt: opt, mem: mem}
+	p := &projector{memory: semaphore.NewWeighted(maxInflated), mirror: m, spool: spool, opt: opt, mem: mem}
 	if err := p.head(ctx); err != nil {
 		return nil, err
 	}
@@ -74,8 +77,14 @@ func project(ctx context.Context, mem memory.Allocator, m scanner, spool *load.S
 	return &projection{snapshot: snapshot, counts: p.counts}, nil
 }
 
+// maxInflated is the most bytes of feeds that are projected at once, of a block
+// that has more: those alone.
+const maxInflated = 8 << 20
+
 // projector is one projection under way. Its counts belong to the sequencer.
 type projector struct {
+	memory *semaphore.Weighted // of maxInflated
+	large  mirror.Buffer       // belongs to whoever has acquired all of it
 	mirror scanner
 	spool  *load.Spool
 	opt    transform.Options
@@ -83,13 +92,14 @@ type projector struct {
 	counts counts
 }
 
-// block is a job for a worker; its result goes to done, which holds one.
+// block is a job for a worker, who sends its rows and closes the channel.
 type block struct {
 	clients []mirror.Packed
-	done    chan encoded
+	size    int64 // of memory that was acquired
+	rows    chan encoded
 }
 
-// encoded is a block's rows, ready to be appended.
+// encoded is a piece of a block's rows, ready to be appended.
 type encoded struct {
 	tables []*load.Encoded
 	counts counts
@@ -102,23 +112,20 @@ func (p *projector) head(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := p.appendNow(t.Campaigns(campaigns)); err != nil {
+	if err := t.StreamCampaigns(campaigns, p.appendNow); err != nil {
 		return fmt.Errorf("project the campaigns: %w", err)
 	}
 	unlisted, err := p.mirror.Unlisted(ctx)
 	if err != nil {
 		return err
 	}
-	if err := p.appendNow(t.Unlisted(unlisted)); err != nil {
+	if err := t.StreamUnlisted(unlisted, p.appendNow); err != nil {
 		return fmt.Errorf("project the unlisted rows: %w", err)
 	}
 	return nil
 }
 
-func (p *projector) appendNow(b *transform.Batches, err error) error {
-	if err != nil {
-		return err
-	}
+func (p *projector) appendNow(b *transform.Batches) error {
 	e, err := p.encode(b)
 	if err != nil {
 		return err
@@ -146,7 +153,14 @@ func (p *projector) read(ctx context.Context, jobs, order chan<- block) error {
 		if err != nil {
 			return err
 		}
-		b := block{clients: clients, done: make(chan encoded, 1)}
+		b := block{clients: clients, rows: make(chan encoded, 1)}
+		for i := range clients {
+			b.size += clients[i].Size()
+		}
+		b.size = min(b.size, maxInflated)
+		if err := p.memory.Acquire(ctx, b.size); err != nil {
+			return context.Cause(ctx)
+		}
 		for _, to := range []chan<- block{order, jobs} {
 			select {
 			case to <- b:
@@ -161,30 +175,46 @@ func (p *projector) read(ctx context.Context, jobs, order chan<- block) error {
 // work projects blocks until there are no more. A worker has its own buffers.
 func (p *projector) work(ctx context.Context, jobs <-chan block) error {
 	t := transform.New(p.mem, p.opt)
-	var buffer mirror.Buffer
+	var small mirror.Buffer
 	var clients []schemas.Client
 	for b := range jobs {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
+		buffer := &small
+		if b.size == maxInflated {
+			buffer = &p.large
+		}
 		var err error
-		if clients, err = unpack(b.clients, &buffer, clients[:0]); err != nil {
+		if clients, err = unpack(b.clients, buffer, clients[:0]); err != nil {
 			return err
 		}
-		batches, err := t.Clients(clients)
-		if err != nil {
+		if err := t.Stream(clients, func(batches *transform.Batches) error { return p.send(ctx, b.rows, batches) }); err != nil {
 			return err
 		}
-		e, err := p.encode(batches)
-		if err != nil {
-			return err
-		}
-		b.done <- e
+		clear(clients)
+		close(b.rows)
+		p.memory.Release(b.size)
 	}
 	return nil
 }
 
-// unpack inflates a block into clients, whose bytes live in the buffer until its next use.
+// send encodes batches and gives them to the sequencer.
+func (p *projector) send(ctx context.Context, to chan<- encoded, batches *transform.Batches) error {
+	e, err := p.encode(batches)
+	if err != nil {
+		return err
+	}
+	select {
+	case to <- e:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// unpack inflates a block, which it lets go of, into clients, whose bytes live in
+// the buffer until its next use.
 func unpack(block []mirror.Packed, b *mirror.Buffer, clients []schemas.Client) ([]schemas.Client, error) {
 	b.Reset()
 	for i := range block {
@@ -193,6 +223,7 @@ func unpack(block []mirror.Packed, b *mirror.Buffer, clients []schemas.Client) (
 			return nil, err
 		}
 		clients = append(clients, c)
+		block[i] = mirror.Packed{}
 	}
 	return clients, nil
 }
@@ -218,13 +249,16 @@ func (p *projector) encode(b *transform.Batches) (encoded, error) {
 // sequence appends the blocks in their order.
 func (p *projector) sequence(ctx context.Context, order <-chan block) error {
 	for b := range order {
-		select {
-		case e := <-b.done:
-			if err := p.append(e); err != nil {
-				return err
+		for more := true; more; {
+			var e encoded
+			select {
+			case e, more = <-b.rows:
+				if err := p.append(e); err != nil {
+					return err
+				}
+			case <-ctx.Done():
+				return context.Cause(ctx)
 			}
-		case <-ctx.Done():
-			return context.Cause(ctx)
 		}
 	}
 	return nil

@@ -35,18 +35,27 @@ type contact struct {
 // the rejects of source campaign. The list is borrowed; the batches belong to
 // the caller, who releases them.
 func (p *Projector) Campaigns(list []schemas.Campaign) (*Batches, error) {
-	p.reset()
+	return p.collect(func() error { return p.campaigns(list) })
+}
+
+// StreamCampaigns is to Campaigns what Stream is to Clients.
+func (p *Projector) StreamCampaigns(list []schemas.Campaign, give func(*Batches) error) error {
+	return p.stream(give, func() error { return p.campaigns(list) })
+}
+
+func (p *Projector) campaigns(list []schemas.Campaign) error {
 	if p.contacts.words == nil {
 		p.contacts.words = newVocabulary("contact", "metrics")
 	}
 	for i := range list {
-		p.campaign(&list[i])
+		if err := p.campaign(&list[i]); err != nil {
+			return err
+		}
 	}
-	p.rejects.flush(p)
-	return p.batches()
+	return p.rejects.flush(p)
 }
 
-func (p *Projector) campaign(c *schemas.Campaign) {
+func (p *Projector) campaign(c *schemas.Campaign) error {
 	s := &p.contacts
 	s.list, s.texts = s.list[:0], s.texts[:0]
 	s.faulty = append(s.faulty[:0], make([]bool, len(c.Rows))...)
@@ -64,8 +73,12 @@ func (p *Projector) campaign(c *schemas.Campaign) {
 			end++
 		}
 		p.addUp(c, s.list[start:end])
+		if err := p.wrote(len(s.list[start].contact) + len(s.list[start].metric) + rowBytes); err != nil {
+			return err
+		}
 		start = end
 	}
+	return nil
 }
 
 func (c *contact) same(other *contact) bool {

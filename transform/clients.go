@@ -73,12 +73,19 @@ func orNever(c *column, t time.Time) {
 // reject of source clients without a client. The list is borrowed; the batches
 // belong to the caller, who releases them.
 func (p *Projector) Unlisted(list []schemas.Unlisted) (*Batches, error) {
-	p.reset()
+	return p.collect(func() error { return p.unlisted(list) })
+}
+
+// StreamUnlisted is to Unlisted what Stream is to Clients.
+func (p *Projector) StreamUnlisted(list []schemas.Unlisted, give func(*Batches) error) error {
+	return p.stream(give, func() error { return p.unlisted(list) })
+}
+
+func (p *Projector) unlisted(list []schemas.Unlisted) error {
 	for _, u := range list {
 		p.rejects.add(reject{source: schemas.SourceClients, ordinal: u.Ordinal, reason: p.whyUnlisted(u.Raw), raw: u.Raw})
 	}
-	p.rejects.flush(p)
-	return p.batches()
+	return p.rejects.flush(p)
 }
 
 func (p *Projector) whyUnlisted(raw []byte) schemas.Reason {

@@ -3,6 +3,7 @@ package transform
 import (
 	"fmt"
 	"math"
+	"unsafe"
 
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/arrow/array"
@@ -12,12 +13,13 @@ import (
 	"roistat-etl/schemas"
 )
 
-// keep is the most elements of a buffer that are kept for the next block.
+// keep is the most bytes of a buffer that are kept for the next block.
 const keep = 4 << 20
 
 // emptied returns a buffer for reuse. One that an unusual block blew up is let go.
 func emptied[T any](buffer []T) []T {
-	if cap(buffer) > keep {
+	var one T
+	if uintptr(cap(buffer))*unsafe.Sizeof(one) > keep {
 		return nil
 	}
 	return buffer[:0]
@@ -118,29 +120,6 @@ func (c *column) bool(v bool) {
 func (c *column) entries() {
 	c.ends = append(c.ends, int32(c.keys.rows))
 	c.row(true)
-}
-
-// textAt returns the text of a row and whether there is one.
-func (c *column) textAt(row int) ([]byte, bool) {
-	if c.nullable && c.valid[row>>3]>>(row&7)&1 == 0 {
-		return nil, false
-	}
-	start := int32(0)
-	if row > 0 {
-		start = c.ends[row-1]
-	}
-	return c.bytes[start:c.ends[row]], true
-}
-
-// copyRow appends the value of another column's row, of a column of time one that is there.
-func (c *column) copyRow(from *column, row int) {
-	if from.kind == schemas.Time {
-		c.int(from.ints[row])
-	} else if text, ok := from.textAt(row); ok {
-		c.text(text)
-	} else {
-		c.null()
-	}
 }
 
 // check reports texts that the offsets of one array cannot reach.

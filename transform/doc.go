@@ -26,9 +26,11 @@
 //
 // # Memory
 //
-// A [Projector] keeps what the largest block of clients needed: about twice the
-// bytes of the block's JSON, and 500 bytes an item of its largest feed. Rejects
-// add at most [schemas.MaxRaw] bytes a field at fault. A buffer that grew beyond
-// four million elements is given back after the block. A batch is a copy of
-// exact size and belongs to the caller.
+// A [Projector] needs, beside the block, 100 bytes an item of the feed in hand
+// and 30 bytes a reject; of a feed up to 4 MiB also 24 bytes a member, which of a
+// larger one are read once more when its rows are written. Keys of more than 256
+// bytes are held as hashes, canonical forms up to 4 MiB. [Projector.Stream] gives
+// the rows in pieces of 2 MiB and the row that fills one; [Projector.Clients]
+// holds them all. A buffer beyond 4 MiB is given back after the feed. A batch is
+// a copy of exact size and belongs to the caller.
 package transform

@@ -1,7 +1,7 @@
 package transform
 
 import (
-	"bytes"
+	"crypto/sha256"
 	"fmt"
 	"unicode/utf8"
 
@@ -27,18 +27,24 @@ type feed struct {
 	order   []ref
 	hash    []byte
 	forms   forms
-	visits  int // rows of visits
+	visits  []ref // those of the table that became rows, in their order
+	rejects []itemReject
+	large   bool // members and others are those of one row: items are read once more
 }
+
+// largeFeed is the size from which members are not kept: they take more than
+// the text.
+const largeFeed = 4 << 20
 
 // row is an item that becomes a row.
 type row struct {
 	at              int64 // occurred_at, milliseconds
-	ordinal         int64
 	item            jsontext.Value
-	members         int // its first member; the decoder knows how many
-	others, another int // its others, and their end
-	key, keyEnd     int
-	n               int64 // tells it from others with an equal key
+	ordinal         uint32
+	members         uint32 // its first member; the decoder knows how many
+	others, another uint32 // its others, and their end
+	key, keyEnd     uint32
+	n               uint32 // tells it from others with an equal key
 	id              eventID
 }
 
@@ -68,24 +74,54 @@ func (p *Projector) clientFeed(c *schemas.Client) error {
 	if err := f.reader.End(); err != nil {
 		return fmt.Errorf("its feed: %w", err)
 	}
-	p.feedRows()
+	if err := p.feedRows(); err != nil {
+		return err
+	}
+	if err := p.rejects.flush(p); err != nil {
+		return err
+	}
+	if err := p.feedRejects(); err != nil {
+		return err
+	}
+	p.forget()
 	return nil
 }
 
+// forget lets go of the feed's text, which is as large as all the rest, and of
+// what has grown with it.
+func (p *Projector) forget() {
+	p.feed.empty()
+	p.feed.forms.reset(nil)
+	w := &p.writer
+	w.text, w.letters, w.entries, w.left, w.extra = nil, emptied(w.letters), emptied(w.entries), emptied(w.left), emptied(w.extra)
+	p.feed.text = nil
+	p.feed.reader.Reset(nil)
+	p.feed.forms.canon.Forget()
+	p.writer.reader.Reset(nil)
+	p.writer.canon.Forget()
+}
+
 func (f *feed) begin(c *schemas.Client) {
+	f.large = len(c.Feed) > largeFeed
 	f.client, f.text, f.clean = c.ID, c.Feed, utf8.Valid(c.Feed)
 	f.reader.Reset(c.Feed)
+	f.empty()
+}
+
+// empty makes the buffers free again.
+func (f *feed) empty() {
 	for i := range f.rows {
 		f.rows[i] = emptied(f.rows[i])
 	}
-	f.visits = 0
-	f.members, f.others, f.keys = emptied(f.members), emptied(f.others), emptied(f.keys)
+	f.order, f.visits, f.rejects = emptied(f.order), emptied(f.visits), emptied(f.rejects)
+	f.members, f.others, f.keys, f.hash = emptied(f.members), emptied(f.others), emptied(f.keys), emptied(f.hash)
+	f.item.others = emptied(f.item.others)
 }
 
 // item reads the next item and makes it a row or a reject.
 func (p *Projector) item(ordinal int64) error {
 	f := &p.feed
-	r := row{ordinal: ordinal}
+	r := row{ordinal: uint32(ordinal)}
 	r.item.Start = uint32(f.reader.Offset())
 	f.reader.MarkDepth()
 	f.item.have = 0
@@ -100,14 +136,7 @@ func (p *Projector) item(ordinal int64) error {
 	r.item.End = uint32(f.reader.Offset())
 	p.writer.begin(f.text)
 	if reason := p.add(r); reason != "" {
-		typ, ok := p.itemType()
-		if !ok || !utf8.Valid(typ) {
-			typ = nil
-		}
-		p.rejects.add(reject{
-			source: schemas.SourceFeed, client: f.client, known: true, ordinal: ordinal,
-			typ: bytes.Clone(typ), reason: reason, raw: r.item.Of(f.text),
-		})
+		f.reject(&r, reason, itemReject{typ: f.item.get(typeKey).Val})
 	}
 	return nil
 }
@@ -129,13 +158,14 @@ func (p *Projector) add(r row) schemas.Reason {
 	if !known {
 		d = p.decoders.tables[schemas.OtherEvents]
 	}
-	r.key = len(f.keys)
+	r.key = uint32(len(f.keys))
 	if known {
 		f.keys = p.writer.appendKey(f.keys, d, &f.item)
 	} else {
 		f.keys = append(f.keys, typ...)
 	}
-	r.keyEnd = len(f.keys)
+	f.keys = shortened(f.keys, int(r.key))
+	r.keyEnd = uint32(len(f.keys))
 	if d.alone && r.keyEnd == r.key {
 		return schemas.NoID
 	}
@@ -144,7 +174,7 @@ func (p *Projector) add(r row) schemas.Reason {
 		return reason
 	}
 	r.at = at
-	if known {
+	if known && !f.large {
 		f.stow(&r, d, used)
 	}
 	id := d.table.decl.ID
@@ -194,11 +224,11 @@ func empty(v jsontext.Value) bool {
 // its order, and the others. used is the key of the time; the date that was not
 // needed is one of the others, an empty creationDate is nothing.
 func (f *feed) stow(r *row, d *decoder, used uint8) {
-	r.members = len(f.members)
+	r.members = uint32(len(f.members))
 	for _, slot := range d.slots {
 		f.members = append(f.members, f.item.get(slot))
 	}
-	r.others = len(f.others)
+	r.others = uint32(len(f.others))
 	f.others = append(f.others, f.item.others...)
 	foreign := f.item.have &^ (d.uses | 1<<typeKey | 1<<creationKey | 1<<used)
 	for n := uint8(1); foreign>>n != 0; n++ {
@@ -206,7 +236,54 @@ func (f *feed) stow(r *row, d *decoder, used uint8) {
 			f.others = append(f.others, f.item.known[n])
 		}
 	}
-	r.another = len(f.others)
+	r.another = uint32(len(f.others))
+}
+
+// stowed returns what stow kept of a row, or of a large feed what it would have kept.
+func (f *feed) stowed(words *vocabulary, d *decoder, r *row, w *writer) (members, others []jsontext.Member) {
+	if f.large {
+		f.members, f.others = f.members[:0], f.others[:0]
+		w.open(r.item)
+		_ = f.item.read(&w.reader, f.text, words) // it was read before
+		used := uint8(creationKey)
+		if empty(f.item.get(creationKey).Val) {
+			used = dateKey
+		}
+		f.stow(r, d, used)
+	}
+	return f.members[r.members:][:len(d.slots)], f.others[r.others:r.another]
+}
+
+// longKey is the size from which keys are kept as their hash: what needs them
+// whole reads the item once more.
+const longKey = 256
+
+// shortened replaces the key that begins at a place, if it is long, by one of
+// longKey+1 bytes, which no other key has.
+func shortened(keys []byte, at int) []byte {
+	if len(keys)-at <= longKey {
+		return keys
+	}
+	sum := sha256.Sum256(keys[at:])
+	clear(keys[at : at+longKey+1])
+	copy(keys[at:], sum[:])
+	return keys[:at+longKey+1]
+}
+
+// wholeKey appends the key of a row as it was before it was shortened.
+func (p *Projector) wholeKey(dst []byte, d *decoder, r *row) []byte {
+	f, w := &p.feed, &p.writer
+	if r.keyEnd-r.key <= longKey {
+		return append(dst, f.key(r)...)
+	}
+	w.begin(f.text)
+	w.open(r.item)
+	_ = f.item.read(&w.reader, f.text, p.decoders.items) // it was read before
+	if d.typ == nil {
+		typ, _ := p.itemType()
+		return append(dst, typ...)
+	}
+	return w.appendKey(dst, d, &f.item)
 }
 
 // appendKey appends what the event_id is made of beside type, client and time,

@@ -44,7 +44,7 @@ func (p *Projector) arrange(d *decoder, rows []row) []ref {
 		return a.at == b.at && bytes.Equal(f.key(&rows[a.row]), f.key(&rows[b.row]))
 	}, func(equal []ref) { f.number(equal, rows) })
 	for _, o := range f.order {
-		f.identify(d, &rows[o.row])
+		p.identify(d, &rows[o.row])
 	}
 	runs(f.order, func(a, b ref) bool { return a.at == b.at }, func(equal []ref) {
 		if len(equal) > 1 {
@@ -75,20 +75,21 @@ func (f *feed) number(equal []ref, rows []row) {
 	}
 	f.forms.reset(f.text)
 	for _, o := range equal {
-		f.forms.add(rows[o.row].item, rows[o.row].ordinal)
+		f.forms.add(rows[o.row].item, rows[o.row].ordinal, 0)
 	}
 	slices.SortFunc(f.forms.list, f.forms.compare)
 	for i := range equal {
 		at := f.forms.list[i].place
-		rows[equal[at].row].n = int64(i)
+		rows[equal[at].row].n = uint32(i)
 	}
 }
 
 // identify computes the event_id.
-func (f *feed) identify(d *decoder, r *row) {
-	h := f.hash[:0]
+func (p *Projector) identify(d *decoder, r *row) {
+	f := &p.feed
+	h := emptied(f.hash)
 	if d.typ == nil { // of a type without a table, the key is the type
-		h = append(h, f.key(r)...)
+		h = p.wholeKey(h, d, r)
 	} else {
 		h = append(h, d.typ...)
 	}
@@ -97,9 +98,9 @@ func (f *feed) identify(d *decoder, r *row) {
 		h = value.AppendTime(append(h, separator), r.at)
 	}
 	if len(d.key) > 0 {
-		h = append(append(h, separator), f.key(r)...)
+		h = p.wholeKey(append(h, separator), d, r)
 	}
-	h = strconv.AppendInt(append(h, separator), r.n, 10)
+	h = strconv.AppendUint(append(h, separator), uint64(r.n), 10)
 	f.hash = h
 	sum := sha256.Sum256(h)
 	copy(r.id[:], sum[:])
@@ -127,19 +128,17 @@ func (p *Projector) best(d *decoder, equal []ref, rows []row) ref {
 	}
 	f := &p.feed
 	f.forms.reset(f.text)
-	for _, o := range equal {
+	best := 0
+	for i, o := range equal {
 		r := &rows[o.row]
-		f.forms.add(r.item, r.ordinal)
-		f.forms.list[len(f.forms.list)-1].updated = p.updated(r)
+		f.forms.add(r.item, r.ordinal, p.updated(r))
+		if i > 0 && f.forms.better() {
+			best = i
+		}
 	}
-	best := slices.MaxFunc(f.forms.list, f.forms.compare).place
 	for i, o := range equal {
 		if i != best {
-			r := &rows[o.row]
-			p.rejects.add(reject{
-				source: schemas.SourceFeed, client: f.client, known: true, ordinal: r.ordinal,
-				typ: d.typ, reason: schemas.Duplicate, raw: r.item.Of(f.text),
-			})
+			f.reject(&rows[o.row], schemas.Duplicate, itemReject{table: uint8(d.table.decl.ID) + 1})
 		}
 	}
 	return equal[best]
@@ -159,37 +158,73 @@ func (p *Projector) updated(r *row) int64 {
 	return ms
 }
 
-// forms are the canonical forms of some items, which decide where nothing else does.
+// forms are the canonical forms of some items, which decide where nothing else
+// does. Beyond maxForms bytes they aren't kept, but made at each comparison.
 type forms struct {
 	text  []byte
 	canon jsontext.Canonicalizer
 	bytes []byte
 	list  []form
+	made  [2][]byte
 }
 
+const maxForms = 4 << 20
+
 type form struct {
-	place      int // in the order of add
 	updated    int64
-	start, end int // in bytes
 	item       jsontext.Value
-	ordinal    int64
+	ordinal    uint32
+	place      uint32 // in the order of add
+	start, end uint32 // in bytes; 0: not kept
 }
 
 func (f *forms) reset(text []byte) {
 	f.text, f.bytes, f.list = text, emptied(f.bytes), emptied(f.list)
+	f.made[0], f.made[1] = emptied(f.made[0]), emptied(f.made[1])
 }
 
-func (f *forms) add(item jsontext.Value, ordinal int64) {
-	start := len(f.bytes)
-	f.bytes = f.canon.Append(f.bytes, item.Of(f.text))
-	f.list = append(f.list, form{place: len(f.list), start: start, end: len(f.bytes), item: item, ordinal: ordinal})
+func (f *forms) add(item jsontext.Value, ordinal uint32, updated int64) {
+	one := form{updated: updated, item: item, ordinal: ordinal, place: uint32(len(f.list))}
+	if len(f.bytes)+int(item.End-item.Start) <= maxForms {
+		one.start = uint32(len(f.bytes))
+		f.bytes = f.canon.Append(f.bytes, item.Of(f.text))
+		one.end = uint32(len(f.bytes))
+	}
+	f.list = append(f.list, one)
+}
+
+// better tells whether the second of two is the greater, and keeps the greater alone.
+func (f *forms) better() bool {
+	yes := f.compare(f.list[1], f.list[0]) > 0
+	if yes {
+		f.list[0] = f.list[1]
+	}
+	f.list = f.list[:1]
+	if one := &f.list[0]; one.end > 0 {
+		f.bytes = f.bytes[:copy(f.bytes, f.bytes[one.start:one.end])]
+		one.start, one.end = 0, uint32(len(f.bytes))
+	} else {
+		f.bytes = f.bytes[:0]
+	}
+	return yes
+}
+
+// form returns the canonical form, on loan until the next of the same number.
+func (f *forms) form(n int, one form) []byte {
+	if one.end > 0 {
+		return f.bytes[one.start:one.end]
+	}
+	f.made[n] = f.canon.Append(f.made[n][:0], one.item.Of(f.text))
+	return f.made[n]
 }
 
 // compare orders by update, form and bytes. Of equal items the first in the feed is greatest.
 func (f *forms) compare(a, b form) int {
+	if c := cmp.Compare(a.updated, b.updated); c != 0 {
+		return c
+	}
 	return cmp.Or(
-		cmp.Compare(a.updated, b.updated),
-		bytes.Compare(f.bytes[a.start:a.end], f.bytes[b.start:b.end]),
+		bytes.Compare(f.form(0, a), f.form(1, b)),
 		bytes.Compare(a.item.Of(f.text), b.item.Of(f.text)),
 		cmp.Compare(b.ordinal, a.ordinal),
 	)

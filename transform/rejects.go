@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"roistat-etl/schemas"
+	"roistat-etl/transform/jsontext"
 )
 
 // reject is a row of rejects to be. raw is borrowed until flush.
@@ -26,17 +27,71 @@ type rejects struct{ list []reject }
 
 func (r *rejects) add(one reject) { r.list = append(r.list, one) }
 
-// flush writes and counts what was collected. Those of a feed come by the place
-// of their item, whatever table it was for.
-func (r *rejects) flush(p *Projector) {
+// flush writes and counts what was collected.
+func (r *rejects) flush(p *Projector) error {
 	slices.SortFunc(r.list, compareRejects)
 	for i := range r.list {
-		one := &r.list[i]
-		one.write(p.tables[schemas.Rejects], p.project)
-		p.counts.count(one)
+		if err := p.rejected(&r.list[i]); err != nil {
+			return err
+		}
 	}
 	clear(r.list) // lets go of what was borrowed
 	r.list = r.list[:0]
+	return nil
+}
+
+// rejected writes and counts one reject.
+func (p *Projector) rejected(r *reject) error {
+	r.write(p.tables[schemas.Rejects], p.project)
+	p.counts.count(r)
+	return p.wrote(min(len(r.raw), schemas.MaxRaw) + len(r.typ) + rowBytes)
+}
+
+// itemReject is a reject of the feed in hand, of which there may be a dozen an
+// item: so it is small.
+type itemReject struct {
+	item    jsontext.Value
+	typ     jsontext.Value // of an item that is in no table
+	ordinal uint32
+	table   uint8 // 1 more than its number; 0: none
+	field   uint8 // number of the key; 0: the whole item
+	reason  uint8 // place in reasonTable
+}
+
+var reasonTable = []schemas.Reason{
+	schemas.NotObject, schemas.NoType, schemas.NoID, schemas.NoTime, schemas.BadTime, schemas.BadValue,
+	schemas.BadMoney, schemas.Duplicate, schemas.BadJSON, schemas.TooLarge,
+}
+
+// reject notes a reject of a row's item.
+func (f *feed) reject(r *row, reason schemas.Reason, one itemReject) {
+	one.item, one.ordinal, one.reason = r.item, r.ordinal, uint8(slices.Index(reasonTable, reason))
+	f.rejects = append(f.rejects, one)
+}
+
+// feedRejects writes the rejects of the feed: by the place of their item,
+// whatever table it was for, and then by field.
+func (p *Projector) feedRejects() error {
+	f, names := &p.feed, p.decoders.items.names
+	slices.SortFunc(f.rejects, func(a, b itemReject) int {
+		return cmp.Or(cmp.Compare(a.ordinal, b.ordinal), cmp.Compare(names[a.field], names[b.field]))
+	})
+	for _, one := range f.rejects {
+		r := reject{
+			source: schemas.SourceFeed, client: f.client, known: true, ordinal: int64(one.ordinal),
+			field: names[one.field], reason: reasonTable[one.reason], raw: one.item.Of(f.text),
+		}
+		p.writer.begin(f.text)
+		if one.table > 0 {
+			r.typ = p.decoders.tables[one.table-1].typ
+		} else if typ, ok := p.writer.scalar(one.typ); ok && utf8.Valid(typ) {
+			r.typ = typ
+		}
+		if err := p.rejected(&r); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // compareRejects ends with reason and raw, so that rows of different pages or

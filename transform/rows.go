@@ -5,7 +5,7 @@ import (
 )
 
 // feedRows writes the rows of the feed that was read, a table after the other.
-func (p *Projector) feedRows() {
+func (p *Projector) feedRows() error {
 	for i := range p.feed.rows {
 		id := schemas.ID(i)
 		rows := p.feed.rows[id]
@@ -14,14 +14,19 @@ func (p *Projector) feedRows() {
 		}
 		d := p.decoders.tables[id]
 		order := p.arrange(d, rows)
-		p.counts.Events += int64(len(order))
 		for _, o := range order {
-			p.eventRow(id, d, &rows[o.row])
+			r := &rows[o.row]
+			p.eventRow(id, d, r)
+			p.counts.Events++
+			if err := p.wrote(int(r.item.End-r.item.Start) + rowBytes); err != nil {
+				return err
+			}
 		}
 		if id == schemas.Visits {
-			p.feed.visits = len(order)
+			p.feed.visits, p.feed.order = order, p.feed.visits
 		}
 	}
+	return nil
 }
 
 // eventRow writes one row of an event table.
@@ -34,19 +39,22 @@ func (p *Projector) eventRow(id schemas.ID, d *decoder, r *row) {
 	eventID.ended()
 	t.columns[3].int(r.at)
 	if id == schemas.OtherEvents {
-		t.column("type").text(f.key(r))
+		typ := t.column("type")
+		typ.bytes = p.wholeKey(typ.bytes, d, r)
+		typ.ended()
 		t.column("raw").text(r.item.Of(f.text))
 		return
 	}
 	p.writer.begin(f.text)
-	p.writer.object(d, f.members[r.members:r.members+len(d.slots)], f.others[r.others:r.another])
+	members, others := f.stowed(p.decoders.items, d, r, &p.writer)
+	p.writer.object(d, members, others)
 	if id == schemas.Orders {
-		p.attribution.write(r.at, f.visits)
+		p.attribute(r.at)
 	}
-	p.fieldRejects(reject{
-		source: schemas.SourceFeed, client: f.client, known: true, ordinal: r.ordinal,
-		typ: d.typ, raw: r.item.Of(f.text),
-	})
+	for _, fault := range p.writer.faults {
+		name, _ := p.writer.scalar(fault.key)
+		f.reject(r, fault.reason, itemReject{table: uint8(id) + 1, field: p.decoders.items.numbers[string(name)]})
+	}
 }
 
 // fieldRejects makes a reject of each field at fault in the object just written.

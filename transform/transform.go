@@ -56,9 +56,17 @@ type Projector struct {
 	rejects  rejects
 	contacts contacts
 	counts   Batches
+	give     func(*Batches) error // where pieces go; nil: nowhere before the end
+	size     int                  // about how many bytes the rows have that were not given
 
 	attribution attribution
 }
+
+// pieceBytes is the size from which rows are given although the block goes on.
+const pieceBytes = 2 << 20
+
+// rowBytes is about what a row has beside its texts.
+const rowBytes = 128
 
 // New returns a Projector whose batches live in mem.
 func New(mem memory.Allocator, o Options) *Projector {
@@ -71,7 +79,7 @@ func New(mem memory.Allocator, o Options) *Projector {
 		p.tables[i] = newTable(decl)
 	}
 	p.decoders = newDecoders(&p.tables)
-	p.attribution = newAttribution(p.tables[schemas.Visits], p.tables[schemas.Orders])
+	p.attribution = newAttribution(p.decoders.tables[schemas.Visits], p.tables[schemas.Orders])
 	return p
 }
 
@@ -81,34 +89,87 @@ func New(mem memory.Allocator, o Options) *Projector {
 // borrowed; the batches belong to the caller, who releases them. A feed that is
 // not a JSON array is an error that names the client; then there are no batches.
 func (p *Projector) Clients(block []schemas.Client) (*Batches, error) {
-	p.reset()
+	return p.collect(func() error { return p.block(block) })
+}
+
+// Stream is Clients for blocks whose rows need not fit into memory: it gives them
+// to give in pieces of about 2 MiB, which together are what Clients returns. A
+// piece belongs to give; its error ends the projection and is returned.
+func (p *Projector) Stream(block []schemas.Client, give func(*Batches) error) error {
+	return p.stream(give, func() error { return p.block(block) })
+}
+
+func (p *Projector) block(block []schemas.Client) error {
 	for i := range block {
 		if err := p.client(&block[i]); err != nil {
-			return nil, fmt.Errorf("project client %d: %w", block[i].ID, err)
+			return fmt.Errorf("project client %d: %w", block[i].ID, err)
 		}
 	}
+	return nil
+}
+
+// collect returns the rows that project makes, all at once.
+func (p *Projector) collect(project func() error) (*Batches, error) {
+	p.reset()
+	if err := project(); err != nil {
+		return nil, err
+	}
 	return p.batches()
+}
+
+// stream gives the rows that project makes, piece by piece.
+func (p *Projector) stream(give func(*Batches) error, project func() error) error {
+	p.give = give
+	defer func() { p.give = nil }()
+	p.reset()
+	if err := project(); err != nil {
+		return err
+	}
+	return p.piece()
+}
+
+// wrote counts the bytes that were just written, and gives a piece if it is full.
+func (p *Projector) wrote(bytes int) error {
+	if p.size += bytes; p.give == nil || p.size < pieceBytes {
+		return nil
+	}
+	return p.piece()
+}
+
+// piece gives what was written since the last one.
+func (p *Projector) piece() error {
+	b, err := p.batches()
+	if err != nil {
+		return err
+	}
+	p.empty()
+	return p.give(b)
 }
 
 func (p *Projector) client(c *schemas.Client) error {
 	if c.Row != nil {
 		p.clientRow(c)
-	}
-	if c.Feed != nil && (p.keepGone || c.GoneAt.IsZero()) {
-		if err := p.clientFeed(c); err != nil {
+		if err := p.wrote(len(c.Row) + rowBytes); err != nil {
 			return err
 		}
 	}
-	p.rejects.flush(p)
-	return nil
+	if c.Feed != nil && (p.keepGone || c.GoneAt.IsZero()) {
+		return p.clientFeed(c)
+	}
+	return p.rejects.flush(p)
 }
 
 func (p *Projector) reset() {
+	p.empty()
+	p.rejects.list = emptied(p.rejects.list)
+}
+
+// empty lets go of what was written.
+func (p *Projector) empty() {
 	for _, t := range p.tables {
 		t.reset()
 	}
-	p.rejects.list = p.rejects.list[:0]
-	p.counts = Batches{}
+	p.counts, p.size = Batches{}, 0
 }
 
 // batches copies what the tables hold.

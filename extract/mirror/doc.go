@@ -18,8 +18,9 @@
 //
 // # Bounds
 //
-// A block of [Reader.Scan] holds at most the asked number of clients and about
-// 1 MiB, or one client. A [Buffer] holds the inflated feeds of one block. The
+// A block of [Reader.Scan] holds at most the asked number of clients and ends
+// with the client that brings it to 1 MiB, or to 4 MiB inflated. A [Buffer] holds
+// the inflated feeds of one block. The
 // journal has a row for each tenth of a second of the last hour in which a call
 // was made: at most 36,001 rows. SQLite's cache is 16 MiB for the writer and 8
 // MiB for each of the reading connections, of which there are at most four.

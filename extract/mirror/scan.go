@@ -37,8 +37,22 @@ type Buffer struct {
 	chunk []byte
 }
 
-// keepChunk is the most memory that Reset keeps.
+// keepChunk is the most memory that Reset keeps: what the largest of the usual
+// answers needs.
 const keepChunk = 64 << 20
+
+// blockInflated is where a block of Scan ends by what its feeds take when inflated.
+const blockInflated = 4 << 20
+
+// Size is what the client takes when it is unpacked, in bytes.
+func (p *Packed) Size() int64 {
+	n := int64(len(p.row))
+	var h zstd.Header
+	if h.Decode(p.body) == nil && h.HasFCS && h.FrameContentSize <= maxInflated {
+		return n + int64(h.FrameContentSize)
+	}
+	return n + int64(len(p.body))
+}
 
 // Reset makes the memory free again: what was unpacked before is no longer valid.
 func (b *Buffer) Reset() {
@@ -67,7 +81,7 @@ func (b *Buffer) inflate(frame []byte) ([]byte, error) {
 	}
 	size := int(h.FrameContentSize)
 	if cap(b.chunk)-len(b.chunk) < size {
-		b.chunk = make([]byte, 0, max(size, 2*cap(b.chunk), blockBytes))
+		b.chunk = make([]byte, 0, max(size, min(2*cap(b.chunk), blockInflated), blockBytes))
 	}
 	n := len(b.chunk)
 	out, err := b.dec.DecodeAll(frame, b.chunk[n:n])
@@ -133,7 +147,7 @@ func blocks(ctx context.Context, size int, next func([]driver.Value) error, yiel
 			return context.Cause(ctx)
 		}
 		block := make([]Packed, 0, size)
-		for bytes := 0; len(block) < size && bytes < blockBytes; {
+		for bytes, inflated := 0, int64(0); len(block) < size && bytes < blockBytes && inflated < blockInflated; {
 			err := next(values[:])
 			if last = errors.Is(err, io.EOF); last {
 				break
@@ -145,7 +159,7 @@ func blocks(ctx context.Context, size int, next func([]driver.Value) error, yiel
 			if err != nil {
 				return err
 			}
-			block, bytes = append(block, p), bytes+len(p.row)+len(p.body)
+			block, bytes, inflated = append(block, p), bytes+len(p.row)+len(p.body), inflated+p.Size()
 		}
 		if len(block) > 0 && !yield(block, nil) {
 			return errEnough

@@ -25,6 +25,17 @@ type segment struct {
 // frame is an object that is being written.
 type frame struct{ segments, keys, out int }
 
+// Forget lets go of the text that was read last, and of what took much memory.
+func (c *Canonicalizer) Forget() {
+	c.reader.Reset(nil)
+	if len(c.segments) == 0 && cap(c.segments)+cap(c.keys)+cap(c.old) > maxKept {
+		*c = Canonicalizer{}
+	}
+}
+
+// maxKept is the most elements of its buffers that a Canonicalizer keeps.
+const maxKept = 1 << 20
+
 // Append appends the canonical form of a value.
 func (c *Canonicalizer) Append(dst, value []byte) []byte {
 	c.reader.Reset(value)
