@@ -51,6 +51,16 @@ chaos: ## try to make it lie: SEEDS schedules in process, 300 and more kills of 
 chaos-mutants: ## break copies of the program and see that the checker finds each: ARGS='-only NAME'
 	go run ./test/chaos/mutants $(ARGS)
 
+FUZZTIME ?= 1m
+.PHONY: fuzz
+fuzz: ## every fuzz target in turn, FUZZTIME (1m) each; what one finds goes to its testdata/fuzz
+	@for p in $$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n1 dirname | sort -u); do \
+		for f in $$(go test -list='^Fuzz' $$p | grep '^Fuzz'); do \
+			echo "== $$p $$f"; \
+			go test -run='^$$' -fuzz="^$$f\$$" -fuzztime=$(FUZZTIME) $(ARGS) $$p; \
+		done; \
+	done
+
 .PHONY: bench
 bench: build readers ## the figures of docs/performance.md, side by side (about ten minutes)
 	go run ./test/bench $(ARGS)

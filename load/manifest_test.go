@@ -163,3 +163,37 @@ func TestValidRun(t *testing.T) {
 		}
 	}
 }
+
+// FuzzManifest reads what may be a manifest. One that is taken is written to the
+// same and read to the same; one that is not has a reason.
+func FuzzManifest(f *testing.F) {
+	text, err := sample().Encode()
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(text)
+	f.Add(text[:len(text)/2])
+	for _, edit := range [][2]string{{`"rows": 2`, `"rows": -2`}, {`"visits"`, `"visit"`}, {aRun, "x"}, {`"schema": 1`, `"schema": 2`}, {"{", "[{"}, {"}", "},{}"}} {
+		f.Add([]byte(strings.Replace(string(text), edit[0], edit[1], 1)))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		m, err := ParseManifest(text)
+		if err != nil {
+			if !strings.HasPrefix(err.Error(), "read the manifest: ") {
+				t.Errorf("it failed without a reason: %v", err)
+			}
+			return
+		}
+		once, err := m.Encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := ParseManifest(once)
+		if err != nil {
+			t.Fatalf("what was written can't be read: %v", err)
+		}
+		if diff := cmp.Diff(m, again); diff != "" {
+			t.Error(diff)
+		}
+	})
+}

@@ -21,6 +21,10 @@ const blockBytes = 1 << 20
 // maxInflated is the largest feed that is inflated, beyond any answer that is stored.
 const maxInflated = 1 << 30
 
+// maxRatio is more than a zstd frame can hold by each of its bytes: a block of 4
+// bytes stands for at most 128 KiB.
+const maxRatio = 32 << 10
+
 // Packed is a client whose feed is still compressed. It owns its bytes.
 type Packed struct {
 	id, ordinal, firstSeen, gone, fetched int64
@@ -80,6 +84,9 @@ func (b *Buffer) inflate(frame []byte) ([]byte, error) {
 		return nil, fmt.Errorf("its frame claims %d bytes", h.FrameContentSize)
 	}
 	size := int(h.FrameContentSize)
+	if size > maxRatio*len(frame) {
+		return nil, fmt.Errorf("%d bytes can't hold the %d that they promise", len(frame), size)
+	}
 	if cap(b.chunk)-len(b.chunk) < size {
 		b.chunk = make([]byte, 0, max(size, min(2*cap(b.chunk), blockInflated), blockBytes))
 	}

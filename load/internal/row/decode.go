@@ -1,6 +1,7 @@
 package row
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -13,7 +14,11 @@ import (
 	"roistat-etl/schemas"
 )
 
-var errShort = errors.New("the row ends too early")
+var (
+	errShort = errors.New("the row ends too early")
+	errMoney = errors.New("the amount has more than 18 digits")
+	errOrder = errors.New("the keys of the map are not in ascending order")
+)
 
 // Decoder collects rows and gives them as record batches. Release it once, when
 // no more batches are wanted.
@@ -78,7 +83,8 @@ func (d *Decoder) Reserve(n int) { d.builder.Reserve(n) }
 // Rows returns the number of rows since the last batch.
 func (d *Decoder) Rows() int { return d.rows }
 
-// Append adds a row, which it copies. After an error the decoder can only be released.
+// Append adds a row, which it copies. It takes what an [Encoder] can write and
+// nothing else. After an error the decoder can only be released.
 func (d *Decoder) Append(row []byte) error {
 	for i := range d.cols {
 		var err error
@@ -157,8 +163,14 @@ func (t *target) takeInt(row []byte) ([]byte, error) {
 	case schemas.Time:
 		t.times.Append(arrow.Timestamp(v))
 	case schemas.Money:
+		if v <= -maxMoney || v >= maxMoney {
+			return nil, errMoney
+		}
 		t.amounts.Append(decimal128.FromI64(v))
 	default:
+		if v != int64(int32(v)) {
+			return nil, fmt.Errorf("%d is no day", v)
+		}
 		t.days.Append(arrow.Date32(v))
 	}
 	return row[8:], nil
@@ -168,7 +180,10 @@ func (t *target) takeBool(row []byte) ([]byte, error) {
 	if len(row) == 0 {
 		return nil, errShort
 	}
-	t.truths.Append(row[0] != 0)
+	if row[0] > 1 {
+		return nil, fmt.Errorf("%d is no truth value", row[0])
+	}
+	t.truths.Append(row[0] == 1)
 	return row[1:], nil
 }
 
@@ -178,10 +193,17 @@ func (t *target) takeMap(row []byte) ([]byte, error) {
 		return nil, err
 	}
 	t.maps.Append(true)
-	for range n {
+	var last []byte
+	for i := range n {
+		key := row
 		if row, err = takeText(row, t.keys); err != nil {
 			return nil, err
 		}
+		key = key[4 : len(key)-len(row)]
+		if i > 0 && bytes.Compare(last, key) >= 0 {
+			return nil, errOrder
+		}
+		last = key
 		if row, err = takeText(row, t.values); err != nil {
 			return nil, err
 		}

@@ -174,7 +174,7 @@ func (c *column) append(dst []byte, i int) ([]byte, error) {
 func appendMoney(dst []byte, n decimal128.Num) ([]byte, error) {
 	v := int64(n.LowBits())
 	if n.HighBits() != v>>63 || v <= -maxMoney || v >= maxMoney {
-		return dst, errors.New("the amount has more than 18 digits")
+		return dst, errMoney
 	}
 	return AppendInt(dst, v), nil
 }
@@ -185,7 +185,7 @@ func (c *column) appendMap(dst []byte, i int) ([]byte, error) {
 	for j := from; j < to; j++ {
 		key := c.keys.at(j)
 		if j > from && bytes.Compare(c.keys.at(j-1), key) >= 0 {
-			return dst, errors.New("the keys of the map are not in ascending order")
+			return dst, errOrder
 		}
 		dst = AppendText(dst, key)
 		dst = AppendText(dst, c.values.at(j))
