@@ -2,6 +2,8 @@ package load
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -25,6 +27,8 @@ type Manifest struct {
 	Writer      string                   `json:"writer"` // what wrote the files, and how
 	LiveClients int64                    `json:"live_clients"`
 	Tables      map[string]ManifestTable `json:"tables"`
+	Views       string                   `json:"views"`    // SHA-256 of views.sql, where there is one
+	Checksum    string                   `json:"checksum"` // SHA-256 of this text with "" in its place
 }
 
 // ManifestTable is a table of a manifest. Rows is the sum over its files.
@@ -103,13 +107,37 @@ func (m *Manifest) Shows(list []Partition, writer, mirror string) bool {
 	return files == len(list)
 }
 
-// Encode returns the manifest as indented JSON.
+// Encode sets the checksum and returns the manifest as indented JSON.
 func (m *Manifest) Encode() ([]byte, error) {
+	sum, err := m.checksum()
+	if err != nil {
+		return nil, err
+	}
+	m.Checksum = sum
+	return m.text()
+}
+
+func (m *Manifest) text() ([]byte, error) {
 	b, err := json.MarshalIndent(m, "", " ")
 	if err != nil {
 		return nil, fmt.Errorf("encode the manifest: %w", err)
 	}
 	return append(b, '\n'), nil
+}
+
+func (m *Manifest) checksum() (string, error) {
+	bare := *m
+	bare.Checksum = ""
+	text, err := bare.text()
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:]), err
+}
+
+// Intact tells whether a manifest that was read says what was written. It finds
+// changes by hand, not forgery: whoever wants can write another checksum.
+func (m *Manifest) Intact() bool {
+	sum, err := m.checksum()
+	return err == nil && sum == m.Checksum
 }
 
 // ParseManifest reads what Encode wrote. It is strict: an unknown key, table or

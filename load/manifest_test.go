@@ -50,7 +50,7 @@ func TestManifestHasTheKeysOfTheContract(t *testing.T) {
 		have map[string]any
 		want []string
 	}{
-		"manifest": {got, []string{"schema", "run", "pipeline", "project", "mirror", "writer", "live_clients", "tables"}},
+		"manifest": {got, []string{"schema", "run", "pipeline", "project", "mirror", "writer", "live_clients", "tables", "views", "checksum"}},
 		"table":    {visits, []string{"version", "rows", "files"}},
 		"file":     {file, []string{"path", "partition", "rows", "bytes", "sha256", "digest"}},
 	} {

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"path/filepath"
 	"runtime"
+	"strings"
 
 	"github.com/apache/arrow/go/v17/arrow/memory"
 
@@ -76,6 +77,11 @@ func (v *verifier) destination(ctx context.Context, d destination) error {
 	if err != nil {
 		return err
 	}
+	if detail := v.foreign(d, m); detail != "" {
+		if err := v.each(Verified{Destination: d.target, Detail: detail}); err != nil {
+			return err
+		}
+	}
 	seen := map[partitionKey]bool{}
 	err = parquet.Verify(ctx, d.target, func(r parquet.Result) error {
 		seen[partitionKey{r.Table, r.Partition}] = true
@@ -91,6 +97,20 @@ func (v *verifier) destination(ctx context.Context, d destination) error {
 		return v.each(Verified{Destination: d.target, Detail: err.Error()})
 	}
 	return errors.Join(err, v.missing(d, rows, seen))
+}
+
+// foreign says why a manifest, good as it may be, is not the one that should be there.
+func (v *verifier) foreign(d destination, m *load.Manifest) string {
+	if m.Project != v.pipeline.Project {
+		return "what is published is of project " + m.Project + ", the configuration says " + v.pipeline.Project
+	}
+	if v.mirror == nil || v.mirror.id != m.Mirror {
+		return ""
+	}
+	if last, _, _ := strings.Cut(v.mirror.shown[d.String()], " of "); last > m.Run { // run names sort in time
+		return "run " + m.Run + " is shown, but run " + last + " was published last"
+	}
+	return ""
 }
 
 // missing reports partitions that the mirror projects to and the destination doesn't have.

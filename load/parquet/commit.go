@@ -48,6 +48,8 @@ func (s *stage) manifest() (*load.Manifest, error) {
 
 // finish completes the folder.
 func (s *stage) finish(ctx context.Context, m *load.Manifest) error {
+	views := []byte(s.views(s.d.snapshot(s.run.Run)))
+	m.Views = sum256(views)
 	text, err := m.Encode()
 	if err != nil {
 		return err
@@ -59,7 +61,7 @@ func (s *stage) finish(ctx context.Context, m *load.Manifest) error {
 	if err != nil {
 		return err
 	}
-	for name, text := range map[string][]byte{manifestName: text, viewsName: []byte(s.views(s.d.snapshot(s.run.Run)))} {
+	for name, text := range map[string][]byte{manifestName: text, viewsName: views} {
 		name = filepath.Join(s.dir, name)
 		if err := s.d.disk.write(name, text); err != nil {
 			return fmt.Errorf("write %s: %w", filepath.Base(name), err)

@@ -8,6 +8,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -313,17 +314,19 @@ func TestVerifyFinds(t *testing.T) {
 		do                       func(d *Destination) error
 		table, partition, detail string
 	}{
-		"a lost file":     {func(d *Destination) error { return os.Remove(in(d, clients)) }, "clients", "", "missing"},
-		"a short file":    {func(d *Destination) error { return os.Truncate(in(d, clients), 20) }, "clients", "", "20 bytes"},
-		"an empty file":   {func(d *Destination) error { return os.Truncate(in(d, clients), 0) }, "clients", "", "0 bytes"},
-		"a changed byte":  {func(d *Destination) error { return change(in(d, clients), 40) }, "clients", "", "sha256"},
-		"another file":    {func(d *Destination) error { return os.WriteFile(in(d, "clients/part-0001.parquet"), nil, 0o600) }, "clients", "", "clients/part-0001.parquet"},
-		"a foreign file":  {func(d *Destination) error { return os.WriteFile(in(d, "notes.txt"), nil, 0o600) }, "", "", "notes.txt"},
-		"no views":        {func(d *Destination) error { return os.Remove(in(d, viewsName)) }, "", "", "views.sql"},
-		"other rows":      {otherRows, "clients", "", "digest"},
-		"a folder in it":  {func(d *Destination) error { return folderInstead(in(d, clients)) }, "clients", "", "is a directory"},
-		"a wrong month":   {func(d *Destination) error { return os.Truncate(in(d, filePath(schemas.Visits, "2025-01")), 9) }, "visits", "2025-01", "9 bytes"},
-		"another's table": {swapTables, "clients", "", "another schema"},
+		"a lost file":      {func(d *Destination) error { return os.Remove(in(d, clients)) }, "clients", "", "missing"},
+		"a short file":     {func(d *Destination) error { return os.Truncate(in(d, clients), 20) }, "clients", "", "20 bytes"},
+		"an empty file":    {func(d *Destination) error { return os.Truncate(in(d, clients), 0) }, "clients", "", "0 bytes"},
+		"a changed byte":   {func(d *Destination) error { return change(in(d, clients), 40) }, "clients", "", "sha256"},
+		"another file":     {func(d *Destination) error { return os.WriteFile(in(d, "clients/part-0001.parquet"), nil, 0o600) }, "clients", "", "clients/part-0001.parquet"},
+		"a foreign file":   {func(d *Destination) error { return os.WriteFile(in(d, "notes.txt"), nil, 0o600) }, "", "", "notes.txt"},
+		"no views":         {func(d *Destination) error { return os.Remove(in(d, viewsName)) }, "", "", "views.sql"},
+		"other views":      {func(d *Destination) error { return change(in(d, viewsName), 3) }, "", "", "views.sql was changed"},
+		"a foreign folder": {func(d *Destination) error { return os.Mkdir(in(d, "visits/month=1999-01"), 0o750) }, "visits", "", "the folder visits/month=1999-01"},
+		"other rows":       {otherRows, "clients", "", "digest"},
+		"a folder in it":   {func(d *Destination) error { return folderInstead(in(d, clients)) }, "clients", "", "is a directory"},
+		"a wrong month":    {func(d *Destination) error { return os.Truncate(in(d, filePath(schemas.Visits, "2025-01")), 9) }, "visits", "2025-01", "9 bytes"},
+		"another's table":  {swapTables, "clients", "", "another schema"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -337,6 +340,78 @@ func TestVerifyFinds(t *testing.T) {
 				t.Errorf("it finds %+v", bad)
 			}
 		})
+	}
+}
+
+// TestVerifyFindsAFlippedByteAnywhere flips bytes from the first to the last of a file.
+func TestVerifyFindsAFlippedByteAnywhere(t *testing.T) {
+	d := newDestination(t, Options{})
+	mustPublish(t, d, run(1), worldOf(t, 2))
+	name := filepath.Join(d.snapshot(run(1).Run), filePath(schemas.Clients, ""))
+	info, err := os.Stat(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	size := int(info.Size())
+	for at := 0; at < size; at += 1 + size/61 {
+		for _, at := range []int{at, size - 1 - at} {
+			if err := change(name, at); err != nil {
+				t.Fatal(err)
+			}
+			if bad := audit(t, d.root); len(bad) != 1 || bad[0].Table != "clients" {
+				t.Errorf("byte %d of %d: it finds %+v", at, size, bad)
+			}
+			if err := change(name, at); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if bad := audit(t, d.root); len(bad) != 0 {
+		t.Errorf("what was put right is still wrong: %+v", bad)
+	}
+}
+
+// TestVerifyFindsAManifestChangedByHand changes each value of a manifest in turn.
+func TestVerifyFindsAManifestChangedByHand(t *testing.T) {
+	d := newDestination(t, Options{})
+	mustPublish(t, d, run(1), worldOf(t, 2))
+	name := filepath.Join(d.snapshot(run(1).Run), manifestName)
+	text, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	value := regexp.MustCompile(`"[a-z0-9_]+": ("[^"]*"|[0-9]+)`)
+	places := value.FindAllSubmatchIndex(text, -1)
+	if len(places) < 8+2*schemas.NumTables {
+		t.Fatalf("only %d values are found", len(places))
+	}
+	for _, at := range places {
+		digit := at[3] - 1 // the last of a number or a text
+		if text[digit] == '"' {
+			digit--
+		}
+		if text[digit] == '"' || text[digit] == ' ' {
+			digit = at[3] - 1
+		}
+		bad := bytes.Clone(text)
+		if bad[digit] == '"' { // an empty text gets a letter
+			bad = slices.Insert(bad, digit, 'x')
+		} else if bad[digit]++; bad[digit] > '9' && bad[digit] < 'a' {
+			bad[digit] = '1'
+		}
+		if err := os.WriteFile(name, bad, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		found := 0
+		err := Verify(context.Background(), d.root, func(r Result) error {
+			if !r.OK {
+				found++
+			}
+			return nil
+		})
+		if err == nil && found == 0 {
+			t.Errorf("it doesn't find that %s became another", text[at[0]:at[1]])
+		}
 	}
 }
 

@@ -66,7 +66,7 @@ func (d *Destination) newStage(run load.Run, parts []load.Partition, before *pub
 		}
 	}
 	s.unchanged = before != nil && len(s.reuse) == len(parts) &&
-		before.manifest.Shows(parts, d.Writer(), run.Mirror) && s.viewsStand()
+		before.manifest.Shows(parts, d.Writer(), run.Mirror) && before.manifest.Intact() && s.viewsStand()
 	return s, nil
 }
 

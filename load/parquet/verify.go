@@ -9,6 +9,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 
@@ -31,23 +32,24 @@ type Result struct {
 	Detail    string // what is wrong, or what was compared
 }
 
-// Verify audits the snapshot that is published at path, which it resolves once,
+// Verify audits the snapshot that is published at target, which it resolves once,
 // with the reader that did not write it: every file of the manifest is there and
-// has its size, SHA-256, rows and digest, and nothing else is there. each gets
+// has its size, SHA-256, rows and digest, manifest and views are as written, and
+// nothing else is there. each gets
 // the results in the order of the tables, foreign files last; its error ends the
 // audit. Verify itself fails if nothing is published or the manifest can't be
 // read or contradicts itself.
-func Verify(ctx context.Context, path string, each func(Result) error) error {
-	root, err := filepath.Abs(path)
+func Verify(ctx context.Context, target string, each func(Result) error) error {
+	root, err := filepath.Abs(target)
 	if err != nil {
-		return fmt.Errorf("find %s: %w", path, err)
+		return fmt.Errorf("find %s: %w", target, err)
 	}
 	p, err := readPublished(root)
 	if err != nil {
 		return err
 	}
 	if p == nil {
-		return fmt.Errorf("%s: %w", path, ErrNothing)
+		return fmt.Errorf("%s: %w", target, ErrNothing)
 	}
 	known := map[string]bool{manifestName: true, viewsName: true}
 	for _, t := range schemas.Tables() {
@@ -62,7 +64,34 @@ func Verify(ctx context.Context, path string, each func(Result) error) error {
 			}
 		}
 	}
+	if err := verifyTexts(p, each); err != nil {
+		return err
+	}
 	return verifyOthers(p.dir, known, each)
+}
+
+// verifyTexts reports what is wrong with manifest and views.
+func verifyTexts(p *published, each func(Result) error) error {
+	if !p.manifest.Intact() {
+		if err := each(Result{Detail: manifestName + " was changed after it was written: its checksum is another"}); err != nil {
+			return err
+		}
+	}
+	text, err := os.ReadFile(filepath.Join(p.dir, viewsName))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return each(Result{Detail: viewsName + " is missing"})
+	case err != nil:
+		return each(Result{Detail: err.Error()})
+	case sum256(text) != p.manifest.Views:
+		return each(Result{Detail: viewsName + " was changed after it was written"})
+	}
+	return nil
+}
+
+func sum256(text []byte) string {
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:])
 }
 
 // verifyFile audits one file. It fails only if it was stopped.
@@ -100,15 +129,17 @@ func auditFile(ctx context.Context, name string, t *schemas.Table, f load.Manife
 	return compare(ctx, file, size, t, f)
 }
 
-// verifyOthers reports what the manifest doesn't name, and views that are missing.
+// verifyOthers reports files and folders that the manifest doesn't name.
 func verifyOthers(dir string, known map[string]bool, each func(Result) error) error {
-	if _, err := os.Lstat(filepath.Join(dir, viewsName)); err != nil {
-		if err := each(Result{Detail: viewsName + " is missing"}); err != nil {
-			return err
+	folders := map[string]bool{".": true}
+	for name := range known {
+		for name != "." {
+			name = path.Dir(name)
+			folders[name] = true
 		}
 	}
 	return filepath.WalkDir(dir, func(name string, e fs.DirEntry, err error) error {
-		if err != nil || e.IsDir() {
+		if err != nil {
 			return err
 		}
 		rel, err := filepath.Rel(dir, name)
@@ -116,10 +147,14 @@ func verifyOthers(dir string, known map[string]bool, each func(Result) error) er
 			return err
 		}
 		rel = filepath.ToSlash(rel)
-		if known[rel] {
+		kind := "file"
+		if e.IsDir() {
+			kind = "folder"
+		}
+		if known[rel] || e.IsDir() && folders[rel] {
 			return nil
 		}
-		r := Result{Detail: "the manifest doesn't name the file " + rel}
+		r := Result{Detail: "the manifest doesn't name the " + kind + " " + rel}
 		if table, _, ok := strings.Cut(rel, "/"); ok {
 			if _, ok := schemas.ByName(table); ok {
 				r.Table = table
