@@ -28,7 +28,7 @@ const (
 	planDocument     = `{"pipeline":"","clients":0,"feeds_due":{"never":0,"changed":0,"aged":0},"calls":0,"seconds":0,"schema_changes":[""]}`
 	checkDocument    = `{"check":"","ok":true,"detail":"","remedy":""}`
 	verifyDocument   = `{"destination":"","table":"","partition":"","rows":0,"expected":0,"ok":true,"detail":""}`
-	manifestDocument = `{"schema":0,"run":"","pipeline":"","project":"","mirror":"","writer":"","live_clients":0,
+	manifestDocument = `{"schema":0,"run":"","pipeline":"","project":"","mirror":"","writer":"","live_clients":0,"views":"","checksum":"",
 		"tables":{"*":{"version":0,"rows":0,"files":[{"path":"","partition":"","rows":0,"bytes":0,"sha256":"","digest":""}]}}}`
 )
 

@@ -40,12 +40,11 @@ func (c *Client) body(limited, ctx context.Context, resp *http.Response, buf *by
 		case <-limited.Done():
 			return release, c.lost(ctx, resp.StatusCode, limited.Err())
 		}
-		if size := resp.ContentLength; from == resp.Body && size > n {
-			buf.Grow(int(size-n) + bytes.MinRead)
+		size := int64(0)
+		if from == resp.Body {
+			size = resp.ContentLength
 		}
-		var rest int64
-		rest, err = buf.ReadFrom(io.LimitReader(from, c.max+1-n))
-		n += rest
+		n, err = readLarge(buf, from, n, size, c.max+1)
 	}
 	switch {
 	case err != nil:
@@ -54,6 +53,23 @@ func (c *Client) body(limited, ctx context.Context, resp *http.Response, buf *by
 		return release, c.tooLarge(resp)
 	}
 	return release, nil
+}
+
+// readLarge reads on, at most up to the limit. A buffer that doubles would take
+// three times as much as it holds; this one has room for all of it at once.
+func readLarge(buf *bytes.Buffer, from io.Reader, n, size, limit int64) (int64, error) {
+	for room := n; n < limit; {
+		room = min(5*room, limit)
+		if size > n {
+			room = min(size+1, limit)
+		}
+		buf.Grow(int(room-n) + bytes.MinRead)
+		got, err := buf.ReadFrom(io.LimitReader(from, room-n))
+		if n += got; err != nil || n < room {
+			return n, err
+		}
+	}
+	return n, nil
 }
 
 func (c *Client) tooLarge(resp *http.Response) *Error {
