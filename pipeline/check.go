@@ -11,6 +11,7 @@ import (
 
 	"roistat-etl/extract/api"
 	"roistat-etl/extract/mirror"
+	"roistat-etl/load"
 	"roistat-etl/pipeline/config"
 )
 
@@ -185,11 +186,33 @@ func (c *checker) destinations(ctx context.Context) {
 	for _, d := range destinations {
 		c.destination(ctx, d)
 	}
+	c.err = errors.Join(c.err, closeDestinations(destinations))
+}
+
+// needs lets a destination try what it needs; false if something is amiss.
+func (c *checker) needs(ctx context.Context, d destination) bool {
+	t, ok := d.Destination.(load.Checker)
+	if !ok {
+		return true
+	}
+	well := true
+	for _, x := range t.Check(ctx) {
+		if x.Err == nil {
+			c.say(good(x.What, "%s", x.Detail))
+			continue
+		}
+		well = false
+		c.say(bad(x.What, publishError(ctx, fmt.Errorf("%s: %w", d, x.Err)), x.Remedy))
+	}
+	return well
 }
 
 func (c *checker) destination(ctx context.Context, d destination) {
+	if !c.needs(ctx, d) {
+		return
+	}
 	m, err := d.Published(ctx)
-	if err == nil {
+	if _, tried := d.Destination.(load.Checker); err == nil && !tried {
 		err = writable(d.target)
 	}
 	switch {

@@ -102,8 +102,16 @@ func extractError(ctx context.Context, err error) error {
 	case errors.As(err, &refused) && refused.Kind == api.Refused:
 		return classed(Denied, "%w%s; nothing was published", err, remedy(refused.Code))
 	default:
-		return classed(Broken, "%w; nothing was published, what was fetched is kept", err)
+		return classed(Broken, "%w; nothing was published, what was fetched is kept: %s", err, advice(refused))
 	}
+}
+
+// advice says what a person can do about a run that failed.
+func advice(e *api.Error) string {
+	if e != nil && (e.Kind == api.Rejected || e.Kind == api.NotFound) {
+		return "check base_url, project and filters, running again alone won't help"
+	}
+	return "run again later, it goes on from there"
 }
 
 func remedy(code string) string {

@@ -85,6 +85,7 @@ type running struct {
 	mirrorID     string
 	destinations []destination
 	extracted    *extract.Result
+	live         int64 // clients, of the projection that is published
 }
 
 // locked holds the mirror for as long as the run needs it.
@@ -104,7 +105,10 @@ func (r *running) locked(ctx context.Context) (err error) {
 	err = aborted(ctx, r.stages(ctx))
 	unhurried := context.WithoutCancel(ctx)
 	r.finish(errors.Join(err, r.state(unhurried)))
-	return r.record(unhurried)
+	if unlisted := r.enter(unhurried); unlisted != nil {
+		r.finish(errors.Join(err, unlisted))
+	}
+	return errors.Join(r.record(unhurried), closeDestinations(r.destinations))
 }
 
 // lockPoll is how often a waiting run looks whether its mirror is free.
@@ -173,6 +177,9 @@ func (r *running) stages(ctx context.Context) (err error) {
 		return err
 	}
 	_, _ = r.published(ctx) // for the report of a run that ends early; one that can't be read is asked again
+	if err := r.finishCut(ctx); err != nil {
+		return err
+	}
 	if !r.options.NoExtract {
 		if err := r.timed(&r.report.stages.Extract, func() error { return r.extract(ctx) }); err != nil {
 			return err

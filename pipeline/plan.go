@@ -11,6 +11,7 @@ import (
 	"roistat-etl/extract"
 	"roistat-etl/extract/api"
 	"roistat-etl/extract/mirror"
+	"roistat-etl/load"
 	"roistat-etl/pipeline/config"
 	"roistat-etl/schemas"
 )
@@ -106,12 +107,23 @@ func (n *Plan) cost(p *config.Pipeline, budget, spent int64) {
 }
 
 // readDestinations tells which tables a run would project anew for their version.
-func (n *Plan) readDestinations(ctx context.Context, p *config.Pipeline) error {
+func (n *Plan) readDestinations(ctx context.Context, p *config.Pipeline) (err error) {
 	destinations, err := openDestinations(p)
 	if err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, closeDestinations(destinations)) }()
 	for _, d := range destinations {
+		if e, ok := d.Destination.(load.Evolver); ok {
+			changes, err := e.SchemaChanges(ctx)
+			if err != nil {
+				return publishError(ctx, fmt.Errorf("%s: %w", d, err))
+			}
+			for _, c := range changes {
+				n.SchemaChanges = append(n.SchemaChanges, d.String()+": "+c)
+			}
+			continue
+		}
 		m, err := d.Published(ctx)
 		if err != nil {
 			return publishError(ctx, fmt.Errorf("%s: %w", d, err))

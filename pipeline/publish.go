@@ -2,12 +2,15 @@ package pipeline
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 
 	"roistat-etl/extract"
 	"roistat-etl/load"
+	"roistat-etl/load/clickhouse"
 	"roistat-etl/load/parquet"
 	"roistat-etl/pipeline/config"
 	"roistat-etl/schemas"
@@ -33,11 +36,75 @@ func openDestinations(p *config.Pipeline) ([]destination, error) {
 				return nil, classed(Misconfigured, "parquet %s: %w", l.Parquet.Path, err)
 			}
 			out = append(out, destination{Destination: d, kind: "parquet", target: l.Parquet.Path})
-		default:
-			return nil, classed(Misconfigured, "this version can't load into the configured destination yet")
+		case l.ClickHouse != nil:
+			d, err := clickhouse.New(clickhouse.Options{URL: l.ClickHouse.URL, Password: l.ClickHouse.Password.Reveal(), CAFile: l.ClickHouse.CAFile})
+			if err != nil {
+				return nil, classed(Misconfigured, "clickhouse: %w", err)
+			}
+			out = append(out, destination{Destination: d, kind: "clickhouse", target: strings.TrimPrefix(d.String(), "clickhouse ")})
 		}
 	}
 	return out, nil
+}
+
+// closeDestinations gives back what the destinations hold.
+func closeDestinations(list []destination) error {
+	var all []error
+	for _, d := range list {
+		if c, ok := d.Destination.(io.Closer); ok {
+			all = append(all, c.Close())
+		}
+	}
+	return errors.Join(all...)
+}
+
+// finishCut lets the destinations finish commits that were cut, before anything
+// else. One that is away is asked again when it is published to; one that
+// refuses for good ends the run before it has cost a call.
+func (r *running) finishCut(ctx context.Context) error {
+	if r.options.NoPublish {
+		return nil
+	}
+	for _, d := range r.destinations {
+		c, ok := d.Destination.(load.Recoverer)
+		if !ok {
+			continue
+		}
+		err := c.Recover(ctx, r.mirrorID)
+		switch {
+		case load.Refuses(err):
+			return publishError(ctx, fmt.Errorf("%s: %w", d, err))
+		case err != nil:
+			r.log.Warn("the destination can't be reached yet", "destination", d.String(), "error", err)
+		}
+	}
+	return nil
+}
+
+// enter writes the run down at the destinations that keep a list of runs and show it.
+func (r *running) enter(ctx context.Context) error {
+	text, err := json.Marshal(r.report)
+	if err != nil {
+		return fmt.Errorf("write the report: %w", err)
+	}
+	x := load.RunRecord{
+		Run: r.report.Run, Pipeline: r.report.Pipeline, Project: r.report.Project, StartedAt: r.report.StartedAt, FinishedAt: r.report.FinishedAt,
+		ExitCode: r.report.ExitCode, Outcome: string(r.report.Outcome), LiveClients: r.live, NeverFetched: r.report.Feeds.NeverFetched,
+		Left: r.report.Feeds.Left, Rejects: r.report.Tables[schemas.Get(schemas.Rejects).Name].Rows, Report: string(text),
+	}
+	if at := r.report.Feeds.OldestAt; at != nil {
+		x.OldestFeed = *at
+	}
+	for i, d := range r.destinations {
+		c, ok := d.Destination.(load.Recorder)
+		if !ok || r.report.Destinations[i].State != string(load.Published) {
+			continue
+		}
+		if err := c.Record(ctx, x); err != nil {
+			return publishError(ctx, fmt.Errorf("%s shows the run, but can't list it: %w", d, err))
+		}
+	}
+	return nil
 }
 
 // publish judges the projection and, if it may pass, brings it to all destinations.
@@ -58,6 +125,7 @@ func (r *running) publish(ctx context.Context, rows *projection) error {
 	if err := r.mirror.Accept(ctx); err != nil {
 		return err
 	}
+	r.live = rows.counts.live
 	run := load.Run{
 		Run: r.report.Run, Pipeline: r.pipeline.Name, Project: r.pipeline.Project, Mirror: r.mirrorID,
 		ReportTimezone: r.pipeline.Transform.ReportTimezone.String(), LiveClients: rows.counts.live, Adopt: r.options.Adopt,

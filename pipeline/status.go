@@ -54,7 +54,7 @@ func ReadStatus(ctx context.Context, p *config.Pipeline) (*Status, error) {
 	for _, d := range destinations {
 		s.Destinations = append(s.Destinations, publishedInfo(ctx, d))
 	}
-	return s, nil
+	return s, closeDestinations(destinations)
 }
 
 func (s *Status) readMirror(ctx context.Context, path string) (err error) {

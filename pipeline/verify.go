@@ -12,7 +12,6 @@ import (
 
 	"roistat-etl/extract/mirror"
 	"roistat-etl/load"
-	"roistat-etl/load/parquet"
 	"roistat-etl/pipeline/config"
 )
 
@@ -29,11 +28,12 @@ type Verified struct {
 
 // Verify audits what a pipeline has published: against the manifest always, and
 // against the mirror where nothing was extracted since. The findings go to each.
-func Verify(ctx context.Context, p *config.Pipeline, each func(Verified) error) error {
+func Verify(ctx context.Context, p *config.Pipeline, each func(Verified) error) (err error) {
 	destinations, err := openDestinations(p)
 	if err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, closeDestinations(destinations)) }()
 	v := &verifier{pipeline: p, destinations: destinations, each: each}
 	for _, d := range destinations {
 		if err := v.destination(ctx, d); err != nil {
@@ -83,7 +83,11 @@ func (v *verifier) destination(ctx context.Context, d destination) error {
 		}
 	}
 	seen := map[partitionKey]bool{}
-	err = parquet.Verify(ctx, d.target, func(r parquet.Result) error {
+	a, ok := d.Destination.(load.Auditor)
+	if !ok {
+		return v.each(Verified{Destination: d.target, Detail: "it can't be audited"})
+	}
+	err = a.Verify(ctx, func(r load.Finding) error {
 		seen[partitionKey{r.Table, r.Partition}] = true
 		f := Verified{Destination: d.target, Table: r.Table, Partition: r.Partition, Rows: r.Rows, Expected: r.Expected, OK: r.OK, Detail: r.Detail}
 		if f.OK && rows != nil && rows.digests[partitionKey{r.Table, r.Partition}] != r.Digest {
@@ -101,7 +105,7 @@ func (v *verifier) destination(ctx context.Context, d destination) error {
 
 // foreign says why a manifest, good as it may be, is not the one that should be there.
 func (v *verifier) foreign(d destination, m *load.Manifest) string {
-	if m.Project != v.pipeline.Project {
+	if m.Project != "" && m.Project != v.pipeline.Project { // a database that was never told
 		return "what is published is of project " + m.Project + ", the configuration says " + v.pipeline.Project
 	}
 	if v.mirror == nil || v.mirror.id != m.Mirror {

@@ -2,6 +2,7 @@ package schemas
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -60,7 +61,7 @@ func (t *Table) DDL(name, mark string) string {
 	if t.Partition == Monthly {
 		b.WriteString("PARTITION BY toYYYYMM(occurred_at)\n")
 	}
-	fmt.Fprintf(&b, "ORDER BY (%s)\nSETTINGS non_replicated_deduplication_window = 10000\nCOMMENT %s", t.OrderBy, quote(t.Comment+" "+mark))
+	fmt.Fprintf(&b, "ORDER BY (%s)\nSETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1\nCOMMENT %s", t.OrderBy, quote(t.Comment+" "+mark))
 	return b.String()
 }
 
@@ -106,6 +107,19 @@ ENGINE = MergeTree
 ORDER BY (run, ` + "`table`, `partition`" + `)
 COMMENT 'What each run published: rows and digest of every partition'`
 
+// Bookkeeping returns the statements that make the two tables which exist in
+// ClickHouse alone, where they are absent.
+func Bookkeeping() []string { return []string{bookkeepingPartitions, bookkeepingRuns} }
+
+// ViewStatements returns the statements that make the views in ClickHouse.
+func ViewStatements(reportZone string) []string {
+	var out []string
+	for _, v := range Views(ClickHouse, reportZone) {
+		out = append(out, v.SQL+"\nCOMMENT "+quote(v.Comment))
+	}
+	return out
+}
+
 // Statements returns all ClickHouse statements that build an empty database, in
 // the order of execution: tables, the two bookkeeping tables, views.
 func Statements(mark, reportZone string) []string {
@@ -113,9 +127,5 @@ func Statements(mark, reportZone string) []string {
 	for _, t := range tables {
 		out = append(out, t.DDL(t.Name, mark))
 	}
-	out = append(out, bookkeepingPartitions, bookkeepingRuns)
-	for _, v := range Views(ClickHouse, reportZone) {
-		out = append(out, v.SQL+"\nCOMMENT "+quote(v.Comment))
-	}
-	return out
+	return slices.Concat(out, Bookkeeping(), ViewStatements(reportZone))
 }

@@ -403,7 +403,7 @@ func TestVerifyFindsAManifestChangedByHand(t *testing.T) {
 			t.Fatal(err)
 		}
 		found := 0
-		err := Verify(context.Background(), d.root, func(r Result) error {
+		err := Verify(context.Background(), d.root, func(r load.Finding) error {
 			if !r.OK {
 				found++
 			}
@@ -476,11 +476,11 @@ func TestVerifyStops(t *testing.T) {
 	mustPublish(t, d, run(1), worldOf(t, 2))
 	ctx, cancel := context.WithCancel(context.Background())
 	n := 0
-	err := Verify(ctx, d.root, func(Result) error { n++; cancel(); return nil })
+	err := Verify(ctx, d.root, func(load.Finding) error { n++; cancel(); return nil })
 	if n != 1 || err == nil {
 		t.Errorf("after %d results: %v", n, err)
 	}
-	err = Verify(context.Background(), d.root, func(Result) error { return errDisk })
+	err = Verify(context.Background(), d.root, func(load.Finding) error { return errDisk })
 	if err == nil || !strings.Contains(err.Error(), errDisk.Error()) {
 		t.Errorf("the receiver's error is %v", err)
 	}

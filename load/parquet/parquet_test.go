@@ -73,7 +73,7 @@ func TestPublishesAndVerifies(t *testing.T) {
 				t.Fatalf("%+v: %v", out, err)
 			}
 			seen := 0
-			err = Verify(context.Background(), d.root, func(r Result) error {
+			err = Verify(context.Background(), d.root, func(r load.Finding) error {
 				seen++
 				if !r.OK {
 					t.Errorf("%+v", r)

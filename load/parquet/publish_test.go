@@ -213,9 +213,9 @@ func TestDamageIsRepaired(t *testing.T) {
 }
 
 // audit returns what Verify finds fault with.
-func audit(t *testing.T, root string) (bad []Result) {
+func audit(t *testing.T, root string) (bad []load.Finding) {
 	t.Helper()
-	err := Verify(context.Background(), root, func(r Result) error {
+	err := Verify(context.Background(), root, func(r load.Finding) error {
 		if !r.OK {
 			bad = append(bad, r)
 		}
@@ -292,7 +292,7 @@ func TestWhatIsPublishedMustBeReadable(t *testing.T) {
 			if out, err := publish(d, run(3), worldOf(t, 3)); err == nil {
 				t.Errorf("it was published over: %+v", out)
 			}
-			if err := Verify(context.Background(), d.root, func(Result) error { return nil }); err == nil {
+			if err := Verify(context.Background(), d.root, func(load.Finding) error { return nil }); err == nil {
 				t.Error("Verify finds nothing")
 			}
 		})

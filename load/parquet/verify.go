@@ -20,16 +20,9 @@ import (
 // ErrNothing says that nothing was ever published at a path.
 var ErrNothing = errors.New("nothing is published")
 
-// Result is what an audit found out about one partition, or about a file that
-// should not be there: then Partition and the numbers are empty.
-type Result struct {
-	Table     string // "" for a file outside the tables
-	Partition string
-	Rows      int64       // in the file; 0 if it can't be read
-	Expected  int64       // in the manifest
-	Digest    load.Digest // of the manifest; that of the file, if OK
-	OK        bool
-	Detail    string // what is wrong, or what was compared
+// Verify audits what is published in the folder; see the function [Verify].
+func (d *Destination) Verify(ctx context.Context, each func(load.Finding) error) error {
+	return Verify(ctx, d.root, each)
 }
 
 // Verify audits the snapshot that is published at target, which it resolves once,
@@ -39,7 +32,7 @@ type Result struct {
 // the results in the order of the tables, foreign files last; its error ends the
 // audit. Verify itself fails if nothing is published or the manifest can't be
 // read or contradicts itself.
-func Verify(ctx context.Context, target string, each func(Result) error) error {
+func Verify(ctx context.Context, target string, each func(load.Finding) error) error {
 	root, err := filepath.Abs(target)
 	if err != nil {
 		return fmt.Errorf("find %s: %w", target, err)
@@ -71,20 +64,20 @@ func Verify(ctx context.Context, target string, each func(Result) error) error {
 }
 
 // verifyTexts reports what is wrong with manifest and views.
-func verifyTexts(p *published, each func(Result) error) error {
+func verifyTexts(p *published, each func(load.Finding) error) error {
 	if !p.manifest.Intact() {
-		if err := each(Result{Detail: manifestName + " was changed after it was written: its checksum is another"}); err != nil {
+		if err := each(load.Finding{Detail: manifestName + " was changed after it was written: its checksum is another"}); err != nil {
 			return err
 		}
 	}
 	text, err := os.ReadFile(filepath.Join(p.dir, viewsName))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return each(Result{Detail: viewsName + " is missing"})
+		return each(load.Finding{Detail: viewsName + " is missing"})
 	case err != nil:
-		return each(Result{Detail: err.Error()})
+		return each(load.Finding{Detail: err.Error()})
 	case sum256(text) != p.manifest.Views:
-		return each(Result{Detail: viewsName + " was changed after it was written"})
+		return each(load.Finding{Detail: viewsName + " was changed after it was written"})
 	}
 	return nil
 }
@@ -95,8 +88,8 @@ func sum256(text []byte) string {
 }
 
 // verifyFile audits one file. It fails only if it was stopped.
-func verifyFile(ctx context.Context, dir string, t *schemas.Table, f load.ManifestFile) (Result, error) {
-	r := Result{Table: t.Name, Partition: f.Partition, Expected: f.Rows, Digest: f.Digest}
+func verifyFile(ctx context.Context, dir string, t *schemas.Table, f load.ManifestFile) (load.Finding, error) {
+	r := load.Finding{Table: t.Name, Partition: f.Partition, Expected: f.Rows, Digest: f.Digest}
 	rows, err := auditFile(ctx, filepath.Join(dir, filepath.FromSlash(f.Path)), t, f)
 	if stop := context.Cause(ctx); stop != nil {
 		return r, stop
@@ -130,7 +123,7 @@ func auditFile(ctx context.Context, name string, t *schemas.Table, f load.Manife
 }
 
 // verifyOthers reports files and folders that the manifest doesn't name.
-func verifyOthers(dir string, known map[string]bool, each func(Result) error) error {
+func verifyOthers(dir string, known map[string]bool, each func(load.Finding) error) error {
 	folders := map[string]bool{".": true}
 	for name := range known {
 		for name != "." {
@@ -154,7 +147,7 @@ func verifyOthers(dir string, known map[string]bool, each func(Result) error) er
 		if known[rel] || e.IsDir() && folders[rel] {
 			return nil
 		}
-		r := Result{Detail: "the manifest doesn't name the " + kind + " " + rel}
+		r := load.Finding{Detail: "the manifest doesn't name the " + kind + " " + rel}
 		if table, _, ok := strings.Cut(rel, "/"); ok {
 			if _, ok := schemas.ByName(table); ok {
 				r.Table = table

@@ -109,6 +109,7 @@ type ClickHouse struct {
 	URL          string // clickhouse://user@host:port/database, without a password
 	Password     Secret // after Resolve(NeedPassword)
 	PasswordFile string
+	CAFile       string // PEM certificates trusted besides the system's
 }
 
 // newPipeline gives a pipeline with the defaults that don't depend on its name.

@@ -126,7 +126,6 @@ func TestDesignExample(t *testing.T) {
 	refused := []string{
 		path + ":26:7: transform.privacy: this version can't apply privacy rules yet",
 		path + ":27:13: transform.salt: this version can't use a salt yet",
-		path + ":33:9: load[1].clickhouse: this version can't load into ClickHouse yet",
 	}
 	if diff := cmp.Diff(refused, strings.Split(err.Error(), "\n")); diff != "" {
 		t.Error(diff)

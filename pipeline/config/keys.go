@@ -172,6 +172,7 @@ func clickHouseTable(dir string) table[ClickHouse] {
 		required: []string{"url"},
 		keys: []key[ClickHouse]{
 			leaf("url", func(h *ClickHouse) *string { return &h.URL }, clickHouseURL),
+			leaf("ca_file", func(h *ClickHouse) *string { return &h.CAFile }, optional(filePath(dir))),
 			secret("password", NeedPassword, func(h *ClickHouse) *Secret { return &h.Password }, anyText),
 			secretFile("password_file", NeedPassword, dir, func(h *ClickHouse) *string { return &h.PasswordFile }, func(h *ClickHouse) *Secret { return &h.Password }, anyText),
 		},

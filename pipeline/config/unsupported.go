@@ -15,9 +15,6 @@ func refusals() []refusal {
 		{"apply privacy rules", func(p *Pipeline) []any { return only(&p.Transform.Privacy, len(p.Transform.Privacy) > 0) }},
 		{"use a salt", func(p *Pipeline) []any { return p.src.set(&p.Transform.Salt, &p.Transform.SaltFile) }},
 		{"back the mirror up", func(p *Pipeline) []any { return only(&p.MirrorBackup, p.MirrorBackup != "") }},
-		{"load into ClickHouse", func(p *Pipeline) []any {
-			return each(p, func(d *Destination) (any, bool) { return &d.ClickHouse, d.ClickHouse != nil })
-		}},
 		{"write Parquet to S3", func(p *Pipeline) []any {
 			return each(p, func(d *Destination) (any, bool) {
 				if d.Parquet == nil {

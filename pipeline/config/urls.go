@@ -68,6 +68,11 @@ func clickHouseURL(s scalar) (string, error) {
 	if base := strings.TrimPrefix(u.Path, "/"); base == "" || strings.Contains(base, "/") {
 		return "", errors.New("wants a URL that ends in the name of one database")
 	}
+	for name, values := range u.Query() {
+		if name != "secure" || len(values) != 1 || values[0] != "true" && values[0] != "false" {
+			return "", errors.New("wants a URL without options, or with ?secure=true for TLS, which is always verified")
+		}
+	}
 	return s.text, nil
 }
 
@@ -103,6 +108,9 @@ func database(text string) string {
 	port := u.Port()
 	if port == "" {
 		port = "9000"
+		if u.Query().Get("secure") == "true" {
+			port = "9440"
+		}
 	}
 	return "clickhouse://" + strings.ToLower(u.Hostname()) + ":" + port + u.Path + "/"
 }

@@ -102,7 +102,7 @@ func readSnapshot(root string) (*snapshot, error) {
 			s.faults = append(s.faults, fmt.Sprintf("%s has %d rows, the manifest says %d", name, s.counts[name], t.Rows))
 		}
 	}
-	err = parquet.Verify(context.Background(), root, func(r parquet.Result) error {
+	err = parquet.Verify(context.Background(), root, func(r load.Finding) error {
 		if !r.OK {
 			s.faults = append(s.faults, fmt.Sprintf("the second reader finds %s %s: %s", r.Table, r.Partition, r.Detail))
 		}

@@ -19,7 +19,7 @@ CREATE TABLE `visits`
 ENGINE = MergeTree
 PARTITION BY toYYYYMM(occurred_at)
 ORDER BY (toDate(occurred_at), client_id, event_id)
-SETTINGS non_replicated_deduplication_window = 10000
+SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1
 COMMENT 'One row a visit to the site [run=RUN mirror=ID]';
 
 CREATE TABLE `orders`
@@ -54,7 +54,7 @@ CREATE TABLE `orders`
 ENGINE = MergeTree
 PARTITION BY toYYYYMM(occurred_at)
 ORDER BY (toDate(occurred_at), client_id, event_id)
-SETTINGS non_replicated_deduplication_window = 10000
+SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1
 COMMENT 'One row an order, with the visits of its client that led to it [run=RUN mirror=ID]';
 
 CREATE TABLE `site_events`
@@ -71,7 +71,7 @@ CREATE TABLE `site_events`
 ENGINE = MergeTree
 PARTITION BY toYYYYMM(occurred_at)
 ORDER BY (toDate(occurred_at), client_id, event_id)
-SETTINGS non_replicated_deduplication_window = 10000
+SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1
 COMMENT 'One row an event on the site [run=RUN mirror=ID]';
 
 CREATE TABLE `lead_hunter_appearances`
@@ -87,7 +87,7 @@ CREATE TABLE `lead_hunter_appearances`
 ENGINE = MergeTree
 PARTITION BY toYYYYMM(occurred_at)
 ORDER BY (toDate(occurred_at), client_id, event_id)
-SETTINGS non_replicated_deduplication_window = 10000
+SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1
 COMMENT 'One row an appearance of the Lead Hunter [run=RUN mirror=ID]';
 
 CREATE TABLE `lead_hunter_leads`
@@ -107,7 +107,7 @@ CREATE TABLE `lead_hunter_leads`
 ENGINE = MergeTree
 PARTITION BY toYYYYMM(occurred_at)
 ORDER BY (toDate(occurred_at), client_id, event_id)
-SETTINGS non_replicated_deduplication_window = 10000
+SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1
 COMMENT 'One row a lead caught by the Lead Hunter [run=RUN mirror=ID]';
 
 CREATE TABLE `order_status_changes`
@@ -127,7 +127,7 @@ CREATE TABLE `order_status_changes`
 ENGINE = MergeTree
 PARTITION BY toYYYYMM(occurred_at)
 ORDER BY (toDate(occurred_at), client_id, event_id)
-SETTINGS non_replicated_deduplication_window = 10000
+SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1
 COMMENT 'One row a change of an order''s status [run=RUN mirror=ID]';
 
 CREATE TABLE `order_cost_changes`
@@ -146,7 +146,7 @@ CREATE TABLE `order_cost_changes`
 ENGINE = MergeTree
 PARTITION BY toYYYYMM(occurred_at)
 ORDER BY (toDate(occurred_at), client_id, event_id)
-SETTINGS non_replicated_deduplication_window = 10000
+SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1
 COMMENT 'One row a change of an order''s cost [run=RUN mirror=ID]';
 
 CREATE TABLE `order_price_changes`
@@ -165,7 +165,7 @@ CREATE TABLE `order_price_changes`
 ENGINE = MergeTree
 PARTITION BY toYYYYMM(occurred_at)
 ORDER BY (toDate(occurred_at), client_id, event_id)
-SETTINGS non_replicated_deduplication_window = 10000
+SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1
 COMMENT 'One row a change of an order''s price [run=RUN mirror=ID]';
 
 CREATE TABLE `calls`
@@ -185,7 +185,7 @@ CREATE TABLE `calls`
 ENGINE = MergeTree
 PARTITION BY toYYYYMM(occurred_at)
 ORDER BY (toDate(occurred_at), client_id, event_id)
-SETTINGS non_replicated_deduplication_window = 10000
+SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1
 COMMENT 'One row a telephone call [run=RUN mirror=ID]';
 
 CREATE TABLE `other_events`
@@ -201,7 +201,7 @@ CREATE TABLE `other_events`
 ENGINE = MergeTree
 PARTITION BY toYYYYMM(occurred_at)
 ORDER BY (toDate(occurred_at), client_id, event_id)
-SETTINGS non_replicated_deduplication_window = 10000
+SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1
 COMMENT 'One row an event of a type that has no table yet [run=RUN mirror=ID]';
 
 CREATE TABLE `clients`
@@ -233,7 +233,7 @@ CREATE TABLE `clients`
 )
 ENGINE = MergeTree
 ORDER BY (client_id)
-SETTINGS non_replicated_deduplication_window = 10000
+SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1
 COMMENT 'One row a client [run=RUN mirror=ID]';
 
 CREATE TABLE `campaign_contacts`
@@ -246,7 +246,7 @@ CREATE TABLE `campaign_contacts`
 )
 ENGINE = MergeTree
 ORDER BY (campaign_id, metric, contact)
-SETTINGS non_replicated_deduplication_window = 10000
+SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1
 COMMENT 'One row a campaign, contact and metric [run=RUN mirror=ID]';
 
 CREATE TABLE `rejects`
@@ -262,7 +262,7 @@ CREATE TABLE `rejects`
 )
 ENGINE = MergeTree
 ORDER BY (source, reason, ordinal)
-SETTINGS non_replicated_deduplication_window = 10000
+SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1
 COMMENT 'What could not be used, and why [run=RUN mirror=ID]';
 
 CREATE TABLE IF NOT EXISTS `_partitions`

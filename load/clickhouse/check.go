@@ -1,0 +1,154 @@
+package clickhouse
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/proto"
+
+	"roistat-etl/load"
+)
+
+// oldest is the oldest version that is known to do all that is asked of it.
+func oldest() proto.Version { return proto.Version{Major: 24, Minor: 8} }
+
+// Check tries everything that a publishing needs: the way there, version and
+// kind of the database, and each right on a table of its own that it drops again.
+func (d *Destination) Check(ctx context.Context) []load.Checked {
+	c := &checks{d: d}
+	c.all(ctx)
+	return c.list
+}
+
+type checks struct {
+	d    *Destination
+	list []load.Checked
+}
+
+func (c *checks) say(what, detail, remedy string, err error) bool {
+	x := load.Checked{What: what, Detail: detail}
+	if err != nil {
+		x.Err, x.Detail, x.Remedy = err, "", remedy
+	}
+	c.list = append(c.list, x)
+	return err == nil
+}
+
+func (c *checks) all(ctx context.Context) {
+	conn, err := c.d.connect(ctx, "")
+	if !c.say("clickhouse", c.d.target+" answers", "see that the server is up, and that host, port, user and password are right", err) {
+		return
+	}
+	defer conn.Close() //nolint:errcheck // it was only asked
+	if !c.version(conn) {
+		return
+	}
+	engine, err := c.d.engine(ctx, conn)
+	if errors.Is(err, errNoDatabase) {
+		err = c.mayCreate(ctx, conn)
+		c.say("database", c.d.database+" will be made by the first run",
+			fmt.Sprintf("GRANT CREATE DATABASE ON %s.* TO %s, or make the database", ident(c.d.database), ident(c.d.user)), err)
+		return
+	}
+	if !c.say("database", fmt.Sprintf("%s, engine %s", c.d.database, engine), "give a database with the engine Atomic", err) {
+		return
+	}
+	c.rights(ctx)
+}
+
+func (c *checks) version(conn driver.Conn) bool {
+	v, err := conn.ServerVersion()
+	if err != nil {
+		return c.say("version", "", "try again later", err)
+	}
+	if !proto.CheckMinVersion(oldest(), v.Version) {
+		err = refuse("the server is %s, %s is the oldest that will do", v.Version, oldest())
+	}
+	return c.say("version", v.Version.String(), "update the server", err)
+}
+
+// mayCreate tells whether the user may make the database.
+func (c *checks) mayCreate(ctx context.Context, conn driver.Conn) error {
+	var may uint8
+	err := conn.QueryRow(ctx, "CHECK GRANT CREATE DATABASE ON "+ident(c.d.database)+".*").Scan(&may)
+	if err == nil && may == 0 {
+		err = refuse("the database %s is absent, and the user %s may not make it", c.d.database, c.d.user)
+	}
+	return classify(err)
+}
+
+// engine reads the database's engine, and refuses what a publishing can't use.
+func (d *Destination) engine(ctx context.Context, conn driver.Conn) (string, error) {
+	rows, err := conn.Query(ctx, "SELECT engine FROM system.databases WHERE name = "+quote(d.database))
+	if err != nil {
+		return "", classify(err)
+	}
+	defer rows.Close() //nolint:errcheck // Err says what went wrong
+	engine := ""
+	for rows.Next() {
+		if err := rows.Scan(&engine); err != nil {
+			return "", err
+		}
+	}
+	switch err := rows.Err(); {
+	case err != nil:
+		return "", classify(err)
+	case engine == "":
+		return "", errNoDatabase
+	case engine == "Replicated":
+		return engine, refuse("the database %s is Replicated: tables are exchanged on one node, and the others would show another state", d.database)
+	case engine != "Atomic" && engine != "Shared":
+		return engine, refuse("the database %s has the engine %s, which can't exchange tables at once", d.database, engine)
+	}
+	return engine, nil
+}
+
+// rights asks for each right, and then does with a table of its own what a
+// publishing does: a user may be read-only, or the disk full, with all rights.
+func (c *checks) rights(ctx context.Context) {
+	on, to := ident(c.d.database)+".*", ident(c.d.user)
+	all := true
+	for _, grant := range []string{
+		"SELECT ON " + on, "INSERT ON " + on, "CREATE TABLE ON " + on, "CREATE VIEW ON " + on, "DROP TABLE ON " + on, "DROP VIEW ON " + on,
+		"ALTER TABLE ON " + on, "TABLE ENGINE ON MergeTree", "SELECT ON system.parts",
+	} {
+		var may uint8
+		err := c.d.query(ctx, "CHECK GRANT "+grant, func(scan func(...any) error) error { return scan(&may) })
+		if err == nil && may == 0 {
+			err = refuse("the user %s lacks the right %s", c.d.user, grant)
+		}
+		all = c.say("right "+grant, "granted", "GRANT "+grant+" TO "+to, err) && all
+	}
+	if all {
+		c.say("trial", "a table was made, filled, exchanged and dropped", "see the message", c.trial(ctx))
+	}
+}
+
+// trial does what a publishing does, with tables of its own.
+func (c *checks) trial(ctx context.Context) (err error) {
+	var b [4]byte
+	if _, err := rand.Read(b[:]); err != nil {
+		return err
+	}
+	name := "_check_" + hex.EncodeToString(b[:])
+	table, next, view := ident(name), ident(name+"_next"), ident(name+"_view")
+	defer func() {
+		ctx := context.WithoutCancel(ctx)
+		err = errors.Join(err, c.d.exec(ctx, "DROP VIEW IF EXISTS "+view), c.d.drop(ctx, name), c.d.drop(ctx, name+"_next"))
+	}()
+	const body = " (n UInt8) ENGINE = MergeTree ORDER BY n COMMENT 'of roistat-etl check: may be dropped'"
+	for _, query := range []string{
+		"CREATE TABLE " + table + body, "CREATE TABLE " + next + body, "INSERT INTO " + table + " VALUES (1)",
+		"ALTER TABLE " + next + " ATTACH PARTITION ID 'all' FROM " + table, "EXCHANGE TABLES " + table + " AND " + next,
+		"CREATE OR REPLACE VIEW " + view + " AS SELECT n FROM " + table,
+	} {
+		if err := c.d.exec(ctx, query); err != nil {
+			return err
+		}
+	}
+	return nil
+}

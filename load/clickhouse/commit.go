@@ -1,0 +1,222 @@
+package clickhouse
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"roistat-etl/load"
+	"roistat-etl/schemas"
+)
+
+const (
+	runsTable       = "_runs"
+	partitionsTable = "_partitions"
+
+	swaps     = 6                      // attempts to swap the tables
+	swapPause = 200 * time.Millisecond // before the second one; it doubles
+)
+
+// ready is a publishing that is staged and checked.
+type ready struct{ s *stage }
+
+// Abort drops the tables under construction.
+func (r *ready) Abort(ctx context.Context) error { return r.s.discard(ctx) }
+
+// Commit swaps the tables in.
+func (r *ready) Commit(ctx context.Context) (load.State, error) {
+	if err := context.Cause(ctx); err != nil {
+		return load.Failed, err
+	}
+	ctx = context.WithoutCancel(ctx)
+	s := r.s
+	if s.unchanged {
+		return load.Unchanged, s.d.makeViews(ctx, s.run.ReportTimezone)
+	}
+	if err := s.overtaken(ctx); err != nil {
+		return load.Failed, err
+	}
+	if err := s.d.enter(ctx, s.run.Run, s.parts); err != nil {
+		return load.Failed, errors.Join(err, s.d.strike(ctx, s.run.Run))
+	}
+	if err := s.d.swap(ctx, s.mark(), slices.Sorted(maps.Keys(s.build))); err != nil {
+		return load.Failed, s.halfway(ctx, err)
+	}
+	return load.Published, errors.Join(s.remark(ctx), s.discard(ctx), s.d.makeViews(ctx, s.run.ReportTimezone))
+}
+
+// overtaken fails if other tables are shown than at the beginning.
+func (s *stage) overtaken(ctx context.Context) error {
+	now, err := s.d.inspect(ctx)
+	if err != nil {
+		return err
+	}
+	for _, t := range schemas.Tables() {
+		a, b := s.before.live[t.ID], now.live[t.ID]
+		if (a == nil) != (b == nil) || a != nil && a.mark != b.mark {
+			return fmt.Errorf("%s shows another run than at the beginning: %w", t.Name, load.ErrOvertaken)
+		}
+	}
+	return nil
+}
+
+// halfway says how far a swap came that could not be ended. If no table was
+// swapped, nothing is left of it.
+func (s *stage) halfway(ctx context.Context, failed error) error {
+	now, err := s.d.inspect(ctx)
+	if err != nil {
+		return errors.Join(failed, fmt.Errorf("how far it came can't be told; the next run finishes or removes it: %w", err))
+	}
+	var swapped []string
+	for id := range s.build {
+		if t := now.live[id]; t != nil && t.mark == s.mark() {
+			swapped = append(swapped, t.name)
+		}
+	}
+	if len(swapped) == 0 {
+		return errors.Join(failed, s.d.strike(ctx, s.run.Run))
+	}
+	s.build = map[schemas.ID]string{} // to be finished, not dropped
+	slices.Sort(swapped)
+	return fmt.Errorf("%w; these tables show the new run already, and the next run brings the others after: %s", failed, strings.Join(swapped, ", "))
+}
+
+// remark gives the run to the tables in which nothing has changed.
+func (s *stage) remark(ctx context.Context) error {
+	for _, t := range schemas.Tables() {
+		if _, built := s.build[t.ID]; built {
+			continue
+		}
+		if err := s.d.comment(ctx, t, s.mark()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d *Destination) comment(ctx context.Context, t *schemas.Table, m mark) error {
+	if err := d.exec(ctx, "ALTER TABLE "+ident(t.Name)+" MODIFY COMMENT "+quote(t.Comment+" "+m.String())); err != nil {
+		return fmt.Errorf("give %s the run: %w", t.Name, err)
+	}
+	return nil
+}
+
+// enter writes down what the run publishes.
+func (d *Destination) enter(ctx context.Context, run string, parts []load.Partition) error {
+	conn, err := d.open(ctx)
+	if err != nil {
+		return err
+	}
+	batch, err := conn.PrepareBatch(ctx, "INSERT INTO "+ident(partitionsTable)+" (run, `table`, `partition`, rows, digest)")
+	if err != nil {
+		return fmt.Errorf("write %s: %w", partitionsTable, classify(err))
+	}
+	for _, p := range parts {
+		if err := batch.Append(run, p.Table.String(), p.Month, p.Rows, p.Digest.String()); err != nil {
+			return errors.Join(fmt.Errorf("write %s: %w", partitionsTable, err), batch.Abort())
+		}
+	}
+	if err := batch.Send(); err != nil {
+		return fmt.Errorf("write %s: %w", partitionsTable, classify(err))
+	}
+	return nil
+}
+
+// strike removes what enter wrote of a run that is not shown.
+func (d *Destination) strike(ctx context.Context, run string) error {
+	err := d.exec(ctx, "ALTER TABLE "+ident(partitionsTable)+" DELETE WHERE run = "+quote(run))
+	if isCode(err, codeUnknownTable) {
+		return nil
+	}
+	return err
+}
+
+// swap shows the run's tables to readers. Before each attempt it reads which
+// tables don't show the run yet: exchanged twice, a table would be the old one again.
+func (d *Destination) swap(ctx context.Context, m mark, ids []schemas.ID) (err error) {
+	pause := swapPause
+	for range swaps {
+		var done bool
+		if done, err = d.trySwap(ctx, m, ids); done || load.Refuses(err) {
+			return err
+		}
+		if err != nil {
+			time.Sleep(pause)
+			pause *= 2
+		}
+	}
+	return cmp.Or(err, errors.New("the server says that it has swapped the tables, but they don't show the run"))
+}
+
+// trySwap makes one attempt; true if all tables show the run.
+func (d *Destination) trySwap(ctx context.Context, m mark, ids []schemas.ID) (bool, error) {
+	if err := d.settled(ctx); err != nil {
+		return false, err
+	}
+	now, err := d.inspect(ctx)
+	if err != nil {
+		return false, err
+	}
+	var exchange, rename []string
+	for _, id := range ids {
+		name := schemas.Get(id).Name
+		next := name + nextInfix + m.run
+		switch t := now.live[id]; {
+		case t != nil && t.mark == m:
+		case !slices.ContainsFunc(now.next, func(t *table) bool { return t.name == next && t.mark == m }):
+			return false, refuse("%s was checked, and is not there any more", next)
+		case t != nil:
+			exchange = append(exchange, ident(next)+" AND "+ident(name))
+		default:
+			rename = append(rename, ident(next)+" TO "+ident(name))
+		}
+	}
+	if len(exchange)+len(rename) == 0 {
+		return true, nil
+	}
+	if len(exchange) > 0 {
+		err = d.exec(ctx, "EXCHANGE TABLES "+strings.Join(exchange, ", "))
+	}
+	if len(rename) > 0 && err == nil {
+		err = d.exec(ctx, "RENAME TABLE "+strings.Join(rename, ", "))
+	}
+	if err != nil {
+		return false, fmt.Errorf("swap the tables: %w", err)
+	}
+	return false, nil // the next attempt sees whether it is so
+}
+
+// settled waits until no swap of ours is under way any more whose answer was lost.
+func (d *Destination) settled(ctx context.Context) error {
+	for range 50 {
+		var running uint64
+		err := d.query(ctx, `SELECT count() FROM system.processes WHERE user = currentUser() AND current_database = currentDatabase()
+			AND (query ILIKE 'EXCHANGE TABLES%' OR query ILIKE 'RENAME TABLE%')`, func(scan func(...any) error) error { return scan(&running) })
+		if load.Refuses(err) {
+			return nil // system.processes may not be read: the pause has to do
+		}
+		if err != nil || running == 0 {
+			return err
+		}
+		time.Sleep(swapPause)
+	}
+	return errors.New("a swap of tables is still under way at the server")
+}
+
+// makeViews makes the views, or makes them anew in another time zone.
+func (d *Destination) makeViews(ctx context.Context, zone string) error {
+	if zone == "" {
+		zone = "UTC"
+	}
+	for _, v := range schemas.ViewStatements(zone) {
+		if err := d.exec(ctx, v); err != nil {
+			return fmt.Errorf("make the views: %w", err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,278 @@
+package clickhouse
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"roistat-etl/load"
+	"roistat-etl/schemas"
+)
+
+// nextInfix stands between a table's name and the run that builds it.
+const nextInfix = "__next_"
+
+// form is raised when tables are written otherwise than before.
+const form = "clickhouse, form 1"
+
+// mark is the end of a table's comment.
+type mark struct{ run, mirror string }
+
+// String writes the mark as it stands in the comment.
+func (m mark) String() string { return fmt.Sprintf("[run=%s mirror=%s]", m.run, m.mirror) }
+
+var markPattern = regexp.MustCompile(`\[run=([^\s\]]+) mirror=([^\s\]]+)\]$`)
+
+func parseMark(comment string) (mark, bool) {
+	m := markPattern.FindStringSubmatch(comment)
+	if m == nil || !load.ValidRun(m[1]) {
+		return mark{}, false
+	}
+	return mark{m[1], m[2]}, true
+}
+
+// table is a table of ours that is there.
+type table struct {
+	id      schemas.ID
+	name    string
+	engine  string
+	ours    bool // its comment has a mark
+	mark    mark
+	columns []string // name and type, in their order
+}
+
+// state is what is there.
+type state struct {
+	live  map[schemas.ID]*table
+	next  []*table          // under construction or on their way out, by name
+	other map[string]string // engines of what else has a name of ours
+}
+
+// inspect reads what is there. A database that is absent is an empty one.
+func (d *Destination) inspect(ctx context.Context) (*state, error) {
+	s := &state{live: map[schemas.ID]*table{}, other: map[string]string{}}
+	byName := map[string]*table{}
+	err := d.query(ctx, `SELECT name, engine, comment FROM system.tables WHERE database = currentDatabase() ORDER BY name`,
+		func(scan func(...any) error) error {
+			var t table
+			var comment string
+			if err := scan(&t.name, &t.engine, &comment); err != nil {
+				return err
+			}
+			t.mark, t.ours = parseMark(comment)
+			if s.add(&t) {
+				byName[t.name] = &t
+			}
+			return nil
+		})
+	if errors.Is(err, errNoDatabase) {
+		return s, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read what is there: %w", err)
+	}
+	err = d.query(ctx, `SELECT table, name, type FROM system.columns WHERE database = currentDatabase() ORDER BY table, position`,
+		func(scan func(...any) error) error {
+			var in, name, typ string
+			if err := scan(&in, &name, &typ); err != nil {
+				return err
+			}
+			if t := byName[in]; t != nil {
+				t.columns = append(t.columns, name+" "+typ)
+			}
+			return nil
+		})
+	if err != nil {
+		return nil, fmt.Errorf("read what is there: %w", err)
+	}
+	return s, nil
+}
+
+// add sorts a table in; false if it is not one of ours.
+func (s *state) add(t *table) bool {
+	name, run, next := strings.Cut(t.name, nextInfix)
+	known, ok := schemas.ByName(name)
+	switch {
+	case !ok:
+		s.other[t.name] = t.engine
+		return false
+	case !next:
+		t.id = known.ID
+		s.live[t.id] = t
+	case load.ValidRun(run):
+		t.id = known.ID
+		s.next = append(s.next, t)
+	default:
+		return false
+	}
+	return true
+}
+
+// run is the run that builds a next table, by its name.
+func (t *table) run() string {
+	_, run, _ := strings.Cut(t.name, nextInfix)
+	return run
+}
+
+// foreign refuses what has a name of ours and was not made by us, or was altered.
+func (s *state) foreign(database string) error {
+	for _, want := range schemas.Tables() {
+		t := s.live[want.ID]
+		if t == nil {
+			continue
+		}
+		switch {
+		case !t.ours:
+			return refuse("%s.%s is not ours: its comment doesn't end in [run=… mirror=…]; rename it, or give another database", database, t.name)
+		case t.engine != "MergeTree":
+			return refuse("%s.%s has the engine %s, not MergeTree; rename or drop it", database, t.name, t.engine)
+		}
+		if alien := alien(t.columns, columnsOf(want)); alien != "" {
+			return refuse("%s.%s was altered: it has the column %s, which this version doesn't know; rename or drop the table, and it is built anew without a call", database, t.name, alien)
+		}
+	}
+	for name, engine := range map[string]string{runsTable: "MergeTree", partitionsTable: "MergeTree", "client_journey": "View", "orders_attributed": "View", "daily_funnel": "View"} {
+		if have, ok := s.other[name]; ok && have != engine {
+			return refuse("%s.%s is a %s, not a %s of ours; rename it, or give another database", database, name, have, engine)
+		}
+	}
+	return nil
+}
+
+// columnsOf gives the columns that a table should have, as inspect does.
+func columnsOf(t *schemas.Table) (out []string) {
+	for _, c := range t.Columns {
+		typ, _, _ := strings.Cut(c.ClickHouse(), " CODEC")
+		out = append(out, c.Name+" "+strings.ReplaceAll(typ, "Decimal(18,2)", "Decimal(18, 2)"))
+	}
+	return out
+}
+
+// alien returns a column that doesn't belong: an older version of a table has
+// some of the columns, in their order.
+func alien(have, want []string) string {
+	for _, c := range have {
+		i := slices.Index(want, c)
+		if i < 0 {
+			return c
+		}
+		want = want[i+1:]
+	}
+	return ""
+}
+
+// latest is the greatest run that a table shows; mixed tells that others show another.
+func (s *state) latest() (m mark, mixed bool) {
+	for _, t := range s.live {
+		if t.mark.run > m.run {
+			m = t.mark
+		}
+	}
+	for _, t := range s.live {
+		mixed = mixed || t.mark != m
+	}
+	return m, mixed
+}
+
+// manifest is what readers see, by the comments and _partitions: each table by
+// its own run. nil if nothing is published.
+func (d *Destination) manifest(ctx context.Context, s *state) (*load.Manifest, error) {
+	latest, _ := s.latest()
+	if latest.run == "" {
+		return nil, nil
+	}
+	m := load.NewManifest(load.Run{Run: latest.run, Mirror: latest.mirror}, form)
+	for _, want := range schemas.Tables() {
+		if t := s.live[want.ID]; t == nil || !slices.Equal(t.columns, columnsOf(want)) {
+			m.Tables[want.Name] = load.ManifestTable{Files: []load.ManifestFile{}}
+		}
+	}
+	if err := d.readPartitions(ctx, s, m); err != nil {
+		return nil, err
+	}
+	return m, errors.Join(d.countClients(ctx, s, m), d.readRun(ctx, s, m))
+}
+
+// readRun reads whose run is shown, if it was written down before the run ended.
+func (d *Destination) readRun(ctx context.Context, s *state, m *load.Manifest) error {
+	if _, ok := s.other[runsTable]; !ok {
+		return nil
+	}
+	return d.query(ctx, "SELECT pipeline, project FROM "+ident(runsTable)+" WHERE run = "+quote(m.Run)+" LIMIT 1", func(scan func(...any) error) error {
+		return scan(&m.Pipeline, &m.Project)
+	})
+}
+
+func (d *Destination) readPartitions(ctx context.Context, s *state, m *load.Manifest) error {
+	if _, ok := s.other[partitionsTable]; !ok {
+		return nil
+	}
+	var runs []string
+	for _, t := range s.live {
+		runs = append(runs, quote(t.mark.run))
+	}
+	slices.Sort(runs)
+	q := "SELECT DISTINCT run, `table`, `partition`, rows, digest FROM " + ident(partitionsTable) +
+		" WHERE run IN (" + strings.Join(slices.Compact(runs), ", ") + ") ORDER BY run, `table`, `partition`"
+	return d.query(ctx, q, func(scan func(...any) error) error {
+		var run, name, digest string
+		var f load.ManifestFile
+		if err := scan(&run, &name, &f.Partition, &f.Rows, &digest); err != nil {
+			return err
+		}
+		t, ok := schemas.ByName(name)
+		if !ok || s.live[t.ID] == nil || s.live[t.ID].mark.run != run {
+			return nil
+		}
+		var err error
+		if f.Digest, err = load.ParseDigest(digest); err != nil {
+			return fmt.Errorf("%s: %w", partitionsTable, err)
+		}
+		m.Add(t.ID, f)
+		return nil
+	})
+}
+
+// countClients counts the live clients that readers see.
+func (d *Destination) countClients(ctx context.Context, s *state, m *load.Manifest) error {
+	t := s.live[schemas.Clients]
+	if t == nil || !slices.ContainsFunc(t.columns, func(c string) bool { return strings.HasPrefix(c, "gone_at ") }) {
+		return nil
+	}
+	return d.query(ctx, "SELECT toInt64(count()) FROM "+ident(t.name)+" WHERE gone_at IS NULL", func(scan func(...any) error) error {
+		return scan(&m.LiveClients)
+	})
+}
+
+// Published returns what readers see. Tables that show different runs, after a
+// commit that was cut, are each shown as they are, under the latest run.
+func (d *Destination) Published(ctx context.Context) (*load.Manifest, error) {
+	s, err := d.inspect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.foreign(d.database); err != nil {
+		return nil, err
+	}
+	return d.manifest(ctx, s)
+}
+
+// month is the name of a partition by the server's id of it.
+func month(id string) string {
+	if id == wholeID || len(id) != 6 {
+		return ""
+	}
+	return id[:4] + "-" + id[4:]
+}
+
+// wholeID is the server's id of the only partition of a table that is not split.
+const wholeID = "all"
+
+// partitionID is the server's id of a partition.
+func partitionID(p load.Partition) string {
+	return cmp.Or(strings.ReplaceAll(p.Month, "-", ""), wholeID)
+}
