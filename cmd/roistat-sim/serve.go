@@ -27,6 +27,7 @@ type serving struct {
 	nights    int
 	share     shareFlag
 	faults    []string
+	others    string
 	shift     int
 	totalAdd  int
 }
@@ -66,6 +67,7 @@ func (s *serving) flags(cmd *cobra.Command) {
 	f.StringSliceVar(&o.Projects, "project", o.Projects, "project the key may see; can be repeated")
 	f.IntVar(&o.PerSecond, "per-second", 0, "quota of a project per second, 0 for none")
 	f.IntVar(&o.PerHour, "per-hour", 0, "quota of a project per hour, 0 for none")
+	f.StringVar(&s.others, "others", "", "others that use the quotas too: per_second=3,per_hour=1500,on=30m,off=10m")
 	f.BoolVar(&o.RetryAfter, "retry-after", false, "say when to come again, where the quota is spent")
 	f.DurationVar(&o.Latency, "latency", 0, "before each answer")
 	f.DurationVar(&o.Jitter, "jitter", 0, "up to so much latency more")
@@ -114,6 +116,13 @@ func (s *serving) server(log io.Writer) (*sim.Server, error) {
 			return nil, err
 		}
 		s.opt.Faults = append(s.opt.Faults, f)
+	}
+	if s.others != "" {
+		o, err := sim.ParseOthers(s.others)
+		if err != nil {
+			return nil, err
+		}
+		s.opt.Others = o
 	}
 	if s.shift != 0 {
 		s.opt.Faults = append(s.opt.Faults, sim.Fault{Kind: "shift", N: s.shift})

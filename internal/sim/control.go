@@ -23,6 +23,7 @@ func (s *Server) controls() *http.ServeMux {
 	mux.HandleFunc("POST /_sim/night", s.nightControl)
 	mux.HandleFunc("GET /_sim/truth", s.truthControl)
 	mux.HandleFunc("POST /_sim/faults", s.faultsControl)
+	mux.HandleFunc("POST /_sim/others", s.othersControl)
 	mux.HandleFunc("GET /_sim/imported", func(w http.ResponseWriter, _ *http.Request) { reply(w, s.Imported()) })
 	return mux
 }

@@ -14,6 +14,7 @@ type Options struct {
 	Projects    []string      // that the key may see
 	PerSecond   int           // quota of a project in any second
 	PerHour     int           // quota of a project in any hour
+	Others      Others        // that use the quota of each project too
 	RetryAfter  bool          // a refusal by the quota says when to come again
 	Latency     time.Duration // before each answer
 	Jitter      time.Duration // up to so much more

@@ -36,6 +36,7 @@ func (w *window) take(now time.Time) {
 type quota struct {
 	mu           sync.Mutex
 	second, hour window
+	others       *crowd // nil: nobody else
 }
 
 func newQuota(perSecond, perHour int) *quota {
@@ -45,10 +46,40 @@ func newQuota(perSecond, perHour int) *quota {
 	}
 }
 
+// setOthers replaces the others, once those before have made their calls.
+func (q *quota) setOthers(o Others, now time.Time) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	next := newCrowd(o, now)
+	if q.others != nil {
+		q.others.play(now, q.take)
+		next.counts = q.others.counts
+	}
+	q.others = next
+}
+
+// othersStats counts the calls of the others up to now.
+func (q *quota) othersStats(now time.Time) OthersStats {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.others == nil {
+		return OthersStats{}
+	}
+	q.others.play(now, q.take)
+	return q.others.counts
+}
+
 // admit takes a call from the quota, or says how long until one is left.
 func (q *quota) admit(now time.Time) time.Duration {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if q.others != nil {
+		q.others.play(now, q.take)
+	}
+	return q.take(now)
+}
+
+func (q *quota) take(now time.Time) time.Duration {
 	if wait := max(q.second.wait(now), q.hour.wait(now)); wait > 0 {
 		return wait
 	}

@@ -65,6 +65,11 @@ func New(o Options) (*Server, error) {
 		}
 	}
 	s.control = s.controls()
+	if o.Others != (Others{}) {
+		if err := s.SetOthers(o.Others); err != nil {
+			return nil, err
+		}
+	}
 	return s, s.SetFaults(o.Faults)
 }
 

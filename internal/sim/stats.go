@@ -4,6 +4,7 @@ import (
 	"maps"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // Stats is what the server was asked since it began or was reset. Every call
@@ -14,6 +15,7 @@ type Stats struct {
 	InFlight    int64                       `json:"in_flight"`
 	InFlightMax int64                       `json:"in_flight_max"`
 	Feeds       FeedStats                   `json:"feeds"`
+	Others      OthersStats                 `json:"others"` // of all projects; not among the calls
 	KeyInURL    int64                       `json:"key_in_url"`
 	Bytes       int64                       `json:"bytes"` // of bodies sent
 	Nights      int                         `json:"nights"`
@@ -82,6 +84,11 @@ func (s *Server) Stats() Stats {
 		InFlight: st.inFlight.Load(), InFlightMax: st.inFlightMax.Load(),
 		KeyInURL: st.keyInURL.Load(), Bytes: st.bytes.Load(),
 		Calls: map[string]map[string]int64{}, Nights: state.Nights(), Listed: state.Total(),
+	}
+	for _, q := range s.quotas {
+		o := q.othersStats(time.Now())
+		out.Others.Calls += o.Calls
+		out.Others.Refused += o.Refused
 	}
 	st.mu.Lock()
 	defer st.mu.Unlock()
