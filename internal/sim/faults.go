@@ -257,7 +257,9 @@ func tooLarge(a *answer, f *Fault) {
 	}
 }
 
-func emptyFeed(a *answer, _ *Fault) { a.body = []byte(`{"feed":[],"status":"success"}`) }
+func emptyFeed(a *answer, _ *Fault) {
+	a.status, a.body = http.StatusOK, []byte(`{"feed":[],"status":"success"}`)
+}
 
 func notUTF8(a *answer, _ *Fault) {
 	addItem(a, "{\"type\":\"sms\",\"date\":\"2026-01-01T00:00:00Z\",\"text\":\"\xff\xfe\"}")
