@@ -1,7 +1,7 @@
 # `make` or `make help` lists the targets. Building needs Go alone; the tests
 # also need Python 3.11 or newer, whose readers (DuckDB, pyarrow) come by a lock
-# file into .venv. Every target can be run again and costs little when nothing
-# has changed.
+# file into .venv, and npm, with which a ClickHouse comes into .clickhouse.
+# Every target can be run again and costs little when nothing has changed.
 
 SHELL         := bash
 .SHELLFLAGS   := -euo pipefail -c
@@ -26,7 +26,7 @@ demo: build ## a whole project from a stand-in API into Parquet, and what to que
 test: lint test-go test-readers ## everything that CI runs
 
 .PHONY: test-go
-test-go: ## the Go tests, with the race detector, in random order
+test-go: clickhouse ## the Go tests, with the race detector, in random order
 	@bash test/chaos/install.sh
 	$(TOOL) gotestsum --format pkgname -- -race -shuffle=on -tags=assert -timeout=30m ./...
 
@@ -77,6 +77,10 @@ build: ## bin/roistat-etl and bin/roistat-sim
 	@mkdir -p bin
 	CGO_ENABLED=0 go build -trimpath -ldflags '-X main.version=$(VERSION)' -o bin/ ./cmd/...
 
+.PHONY: clickhouse
+clickhouse: ## a ClickHouse for the tests and the demo into .clickhouse, by hash (needs npm)
+	@bash test/clickhouse/install.sh .clickhouse
+
 .PHONY: readers
 readers: ## DuckDB and pyarrow into .venv, by hash
 	@bash test/readers/install.sh $(VENV)
@@ -87,4 +91,4 @@ lock: readers ## write the readers' lock file anew from requirements.in
 
 .PHONY: clean
 clean: ## remove what make has made
-	rm -rf bin $(VENV) data/bench.txt data/demo-*
+	rm -rf bin $(VENV) .clickhouse data/bench.txt data/demo-*
