@@ -22,6 +22,11 @@ demo: build ## a whole project from a stand-in API into Parquet, and what to que
 	@bash test/readers/install.sh --optional $(VENV)
 	@go run ./test/demo
 
+.PHONY: demo-clickhouse
+demo-clickhouse: build clickhouse ## the same into a real ClickHouse, and three questions to it
+	CGO_ENABLED=0 go build -o .clickhouse/server ./test/clickhouse/server
+	@go run ./test/demo -clickhouse
+
 .PHONY: test
 test: lint test-go test-readers ## everything that CI runs
 

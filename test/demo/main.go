@@ -1,12 +1,14 @@
 // Command demo takes a whole project from a stand-in API to Parquet tables with
 // the two programs in bin/, and shows what can be asked of them. It is what
 // `make demo` runs, from the root of the tree; everything it makes lies in a
-// folder of its own, data/demo-TIME.
+// folder of its own, data/demo-TIME. With -clickhouse it starts a real ClickHouse
+// and publishes there too: `make demo-clickhouse`.
 package main
 
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -24,8 +26,10 @@ const (
 )
 
 func main() {
+	withClickHouse := flag.Bool("clickhouse", false, "publish in a real ClickHouse as well, and ask it")
+	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := demo(ctx)
+	err := demo(ctx, *withClickHouse)
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "demo:", err)
@@ -33,25 +37,37 @@ func main() {
 	}
 }
 
-func demo(ctx context.Context) error {
+func demo(ctx context.Context, withClickHouse bool) (err error) {
 	dir := filepath.Join("data", "demo-"+time.Now().UTC().Format("20060102T150405Z"))
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	if err := publish(ctx, dir); err != nil {
+	if !withClickHouse {
+		if err := publish(ctx, dir, ""); err != nil {
+			return err
+		}
+		fmt.Print(strings.ReplaceAll(whatNow, "DIR", dir))
+		return ask(ctx, dir)
+	}
+	server, err := startClickHouse(ctx, dir)
+	if err != nil {
+		return fmt.Errorf("start ClickHouse: %w", err)
+	}
+	defer func() { err = errors.Join(err, server.stop()) }()
+	if err := publish(ctx, dir, server.load()); err != nil {
 		return err
 	}
-	fmt.Print(strings.ReplaceAll(whatNow, "DIR", dir))
-	return ask(ctx, dir)
+	return server.ask(ctx)
 }
 
-// publish runs roistat-etl against a stand-in that lives as long as the run.
-func publish(ctx context.Context, dir string) error {
+// publish runs roistat-etl against a stand-in that lives as long as the run. load
+// names destinations besides the folder.
+func publish(ctx context.Context, dir, load string) error {
 	sim, err := startSim(ctx, dir)
 	if err != nil {
 		return fmt.Errorf("start the stand-in API: %w", err)
 	}
-	err = extract(ctx, dir, sim.addr)
+	err = extract(ctx, dir, sim.addr, load)
 	if stopErr := sim.stop(); err == nil {
 		err = stopErr
 	}
@@ -59,9 +75,9 @@ func publish(ctx context.Context, dir string) error {
 }
 
 // extract writes the configuration and runs it.
-func extract(ctx context.Context, dir, addr string) error {
+func extract(ctx context.Context, dir, addr, load string) error {
 	file := filepath.Join(dir, "pipelines.yaml")
-	text := strings.ReplaceAll(configuration, "ADDR", addr)
+	text := strings.ReplaceAll(configuration, "ADDR", addr) + load
 	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
 		return err
 	}
@@ -147,12 +163,15 @@ func awaitFile(ctx context.Context, file string) (string, error) {
 	}
 }
 
-// stop ends the stand-in. How it takes the signal is its own affair.
-func (s *sim) stop() error {
-	signalled := s.cmd.Process.Signal(syscall.SIGTERM)
-	waited := s.cmd.Wait()
+// stop ends the stand-in.
+func (s *sim) stop() error { return end(s.cmd, s.log) }
+
+// end ends a program. How it takes the signal is its own affair.
+func end(cmd *exec.Cmd, log *os.File) error {
+	signalled := cmd.Process.Signal(syscall.SIGTERM)
+	waited := cmd.Wait()
 	if exit := (*exec.ExitError)(nil); errors.As(waited, &exit) {
 		waited = nil
 	}
-	return errors.Join(signalled, waited, s.log.Close())
+	return errors.Join(signalled, waited, log.Close())
 }
