@@ -32,6 +32,8 @@ type Partition struct {
 	Month  string // as 2025-01; NoMonth for an event table without rows; "" for a table that is not split
 	Rows   int64
 	Digest Digest
+
+	LargestRow int // in bytes of the row encoding; 0: not known
 }
 
 // String names the partition, as visits 2025-01.
@@ -79,7 +81,7 @@ func (n *Snapshot) Partitions() []Partition {
 func (n *Snapshot) partition(k partKey) Partition {
 	p := Partition{Table: k.table, Month: k.month.String()}
 	if part := n.parts[k]; part != nil {
-		p.Rows, p.Digest = part.sum.Rows, part.sum.Digest()
+		p.Rows, p.Digest, p.LargestRow = part.sum.Rows, part.sum.Digest(), part.largest
 	}
 	if k.table.IsEvents() && p.Rows == 0 {
 		p.Month = NoMonth

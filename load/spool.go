@@ -58,9 +58,10 @@ type partKey struct {
 
 // part is the rows of one partition: first those in the file, then those in pages.
 type part struct {
-	sum    Sum
-	chunks []chunk
-	pages  [][]byte // full but for the last
+	sum     Sum
+	largest int // bytes of a row
+	chunks  []chunk
+	pages   [][]byte // full but for the last
 }
 
 // chunk is a piece of the file.
@@ -125,9 +126,10 @@ type Encoded struct {
 
 // run is neighbouring rows of one month, which end at a position in bytes.
 type run struct {
-	month month
-	end   int
-	sum   Sum
+	month   month
+	end     int
+	sum     Sum
+	largest int // bytes of a row
 }
 
 // Rows returns the number of rows.
@@ -198,6 +200,7 @@ func (e *Encoded) add(enc *row.Encoder, m month, i int) (err error) {
 	last := &e.runs[len(e.runs)-1]
 	last.end = len(e.bytes)
 	last.sum.Add(e.bytes[start+frame:])
+	last.largest = max(last.largest, size)
 	return nil
 }
 
@@ -208,7 +211,7 @@ func (s *Spool) Append(e *Encoded) error {
 	}
 	start := 0
 	for _, r := range e.runs {
-		if err := s.add(partKey{e.table, r.month}, e.bytes[start:r.end], r.sum); err != nil {
+		if err := s.add(partKey{e.table, r.month}, e.bytes[start:r.end], r); err != nil {
 			s.failed = fmt.Errorf("spill rows of %s: %w", e.table, err)
 			return s.failed
 		}
@@ -220,13 +223,14 @@ func (s *Spool) Append(e *Encoded) error {
 	return nil
 }
 
-func (s *Spool) add(key partKey, rows []byte, sum Sum) error {
+func (s *Spool) add(key partKey, rows []byte, r run) error {
 	p := s.parts[key]
 	if p == nil {
 		p = &part{}
 		s.parts[key] = p
 	}
-	p.sum.Merge(sum)
+	p.sum.Merge(r.sum)
+	p.largest = max(p.largest, r.largest)
 	for len(rows) > 0 {
 		if n := len(p.pages); n == 0 || len(p.pages[n-1]) == pageSize {
 			page, err := s.page()

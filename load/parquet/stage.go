@@ -221,7 +221,7 @@ func (s *stage) writeFile(ctx context.Context, p load.Partition, rows load.Rows)
 	if err != nil {
 		return f, fmt.Errorf("make the file: %w", err)
 	}
-	w, err := encode(ctx, file, schemas.Get(p.Table), s.d.codec, rows)
+	w, err := encode(ctx, file, schemas.Get(p.Table), s.d.codec, p.LargestRow, rows)
 	if err = errors.Join(err, file.Close()); err != nil {
 		return f, fmt.Errorf("write the file: %w", err)
 	}

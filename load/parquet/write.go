@@ -25,8 +25,13 @@ const (
 	writeBuffer  = 64 << 10
 )
 
+// longRow is the size of a row from which its texts have no statistics: pqarrow
+// leaves such values out of the file anyway, but keeps two of them a row group in
+// memory until its end.
+const longRow = 64 << 10
+
 // properties says how a table's files are written.
-func properties(t *schemas.Table, codec compress.Compression) *parquet.WriterProperties {
+func properties(t *schemas.Table, codec compress.Compression, largestRow int) *parquet.WriterProperties {
 	opts := []parquet.WriterProperty{
 		parquet.WithRootRepetition(parquet.Repetitions.Required), // or xitongsys reads each row as a list
 		parquet.WithDataPageVersion(parquet.DataPageV1),
@@ -45,8 +50,21 @@ func properties(t *schemas.Table, codec compress.Compression) *parquet.WriterPro
 		if c.Kind == schemas.Enum {
 			opts = append(opts, parquet.WithDictionaryFor(c.Name, true))
 		}
+		if largestRow >= longRow {
+			opts = append(opts, withoutStats(c)...)
+		}
 	}
 	return parquet.NewWriterProperties(opts...)
+}
+
+func withoutStats(c schemas.Column) []parquet.WriterProperty {
+	switch c.Kind {
+	case schemas.Text, schemas.Enum:
+		return []parquet.WriterProperty{parquet.WithStatsFor(c.Name, false)}
+	case schemas.Map:
+		return []parquet.WriterProperty{parquet.WithStatsFor(c.Name+".key_value.key", false), parquet.WithStatsFor(c.Name+".key_value.value", false)}
+	}
+	return nil
 }
 
 // sink counts and hashes what is written. The first error it keeps to itself,
@@ -77,10 +95,11 @@ type written struct {
 	sha256      string
 }
 
-// encode writes the rows as a Parquet file to w.
-func encode(ctx context.Context, w io.Writer, t *schemas.Table, codec compress.Compression, rows load.Rows) (written, error) {
+// encode writes the rows as a Parquet file to w. largestRow is the size of the
+// largest, 0 if it is not known.
+func encode(ctx context.Context, w io.Writer, t *schemas.Table, codec compress.Compression, largestRow int, rows load.Rows) (written, error) {
 	out := &sink{to: w, hash: sha256.New()}
-	n, err := out.encode(ctx, t, codec, rows)
+	n, err := out.encode(ctx, t, codec, largestRow, rows)
 	if out.err != nil {
 		err = out.err
 	}
@@ -88,10 +107,10 @@ func encode(ctx context.Context, w io.Writer, t *schemas.Table, codec compress.C
 }
 
 // encode writes one row group for each record batch, and counts the rows.
-func (s *sink) encode(ctx context.Context, t *schemas.Table, codec compress.Compression, rows load.Rows) (n int64, err error) {
+func (s *sink) encode(ctx context.Context, t *schemas.Table, codec compress.Compression, largestRow int, rows load.Rows) (n int64, err error) {
 	defer recovered("pqarrow", &err)
 	buffer := bufio.NewWriterSize(s, writeBuffer)
-	out, err := pqarrow.NewFileWriter(t.Arrow(), buffer, properties(t, codec), pqarrow.DefaultWriterProps())
+	out, err := pqarrow.NewFileWriter(t.Arrow(), buffer, properties(t, codec, largestRow), pqarrow.DefaultWriterProps())
 	if err != nil {
 		return 0, err
 	}
