@@ -67,7 +67,10 @@ func run(o options) error {
 		}
 	}
 	ctx := context.Background()
-	if err := errors.Join(choose(ctx, &o.tcp), choose(ctx, &o.http)); err != nil {
+	if err := choose(ctx, &o.tcp, 0); err != nil {
+		return err
+	}
+	if err := choose(ctx, &o.http, 1); err != nil {
 		return err
 	}
 	if err := prepare(dir, o.config); err != nil {
@@ -104,18 +107,23 @@ func installed() (string, error) {
 	return lib, nil
 }
 
-// choose replaces 0 by a port that is free now.
-func choose(ctx context.Context, port *int) error {
+// choose replaces 0 by a port that is free now. It looks below the ports that
+// the system gives to outgoing connections, one of which could have taken this
+// one when the server is started again; even or odd ones, so that two differ.
+func choose(ctx context.Context, port *int, odd int) error {
 	if *port != 0 {
 		return nil
 	}
+	const first, count = 12000, 20000
 	var lc net.ListenConfig
-	l, err := lc.Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return err
+	for i := range count / 2 {
+		p := first + (2*(os.Getpid()+i)+odd)%count
+		if l, err := lc.Listen(ctx, "tcp", fmt.Sprintf("127.0.0.1:%d", p)); err == nil {
+			*port = p
+			return l.Close()
+		}
 	}
-	*port = l.Addr().(*net.TCPAddr).Port
-	return l.Close()
+	return errors.New("no port is free")
 }
 
 // announce waits until both ports answer and tells the addresses.
