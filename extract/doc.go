@@ -35,6 +35,7 @@
 // # Bounds
 //
 // In memory are: the plan, 40 bytes a feed that is due; one page of the list; a
-// campaign's rows; one answer a worker; the clients that failed, at most 10,000
-// of them.
+// campaign's rows; one answer a worker, packed to at most 1 MiB (a larger one is
+// kept before the next large one is read); the clients that failed, at most
+// 10,000 of them.
 package extract

@@ -16,6 +16,8 @@ import (
 const (
 	fewItems  = 10 // from so many items on, a feed that halves is suspicious
 	maxStreak = 20 // failed clients in a row after which nothing more is asked
+
+	maxCarried = 1 << 20 // bytes of an answer that waits for its worker's next call
 )
 
 // reader reads feeds: a queue that the workers share.
@@ -133,7 +135,11 @@ func (f *reader) ask(ctx context.Context, d Due, carried *mirror.Answer) (*mirro
 	var e *api.Error
 	switch {
 	case err == nil:
-		err = f.got(a, d, feed)
+		defer feed.Release()
+		if err = f.got(a, d, feed); err == nil && a.Size() > maxCarried {
+			feed.Drop()
+			return nil, f.enter(ctx, a, 0)
+		}
 	case !errors.As(err, &e) || e.Kind == api.Refused || e.Unwrap() != nil:
 		return nil, fmt.Errorf("client %d: %w", d.Client, err)
 	case e.Kind == api.NotFound:
@@ -161,7 +167,6 @@ func (f *reader) absent(a *mirror.Answer, d Due) error {
 
 // got completes the answer of a feed that came.
 func (f *reader) got(a *mirror.Answer, d Due, feed *api.Feed) error {
-	defer feed.Release()
 	f.succeeded()
 	if !f.last && suspicious(d.Items, feed.Items) {
 		a.Outcome = mirror.Suspect

@@ -17,6 +17,7 @@ import (
 type fields struct {
 	client                    *Client
 	body                      *bytes.Buffer
+	release                   func() // ends its turn, if it is large
 	http                      int
 	status, code, description string
 	total, totalCount         jx.Raw
@@ -78,6 +79,9 @@ func (c *Client) judge(resp *http.Response, buf *bytes.Buffer) (*fields, *Error)
 		return nil, c.redirect(resp)
 	}
 	f := &fields{client: c, http: status, body: buf}
+	if status < 200 {
+		return nil, c.bad(status, "bad_answer", "the status %d is no success", status)
+	}
 	broken := f.parse(c.secret.strip(buf.Bytes()))
 	switch {
 	case broken == nil && f.status == "error" || status >= 400:

@@ -15,7 +15,7 @@ import (
 const smallBody = 4 << 20
 
 // body reads an answer, inflated, up to the largest that is taken, into buf.
-// Beyond smallBody it waits for its turn, which ends with release.
+// Beyond smallBody it waits for its turn, which ends with release, also after a fault.
 func (c *Client) body(limited, ctx context.Context, resp *http.Response, buf *bytes.Buffer) (release func(), fault *Error) {
 	release = func() {}
 	var from io.Reader = resp.Body

@@ -141,12 +141,18 @@ func (c *Client) ask(ctx context.Context, method, path string, query url.Values,
 	defer resp.Body.Close() //nolint:errcheck // it was read; what closing says changes nothing
 	buf := c.buffer()
 	release, fault := c.body(limited, ctx, resp, buf)
-	defer release()
 	if fault != nil {
+		release()
 		c.giveBack(buf)
 		return nil, fault
 	}
-	return c.judge(resp, buf)
+	f, fault := c.judge(resp, buf)
+	if fault != nil {
+		release()
+		return nil, fault
+	}
+	f.release = release
+	return f, nil
 }
 
 // once makes a context whose request is sent at most once: net/http would send a

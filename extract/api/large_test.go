@@ -53,6 +53,9 @@ func TestLargeAnswersAreReadOneByOne(t *testing.T) {
 			if err == nil && (feed.Items != 7 || !bytes.Contains(body, feed.JSON)) {
 				t.Errorf("%d items", feed.Items)
 			}
+			if err == nil {
+				feed.Release()
+			}
 			return err
 		})
 	}

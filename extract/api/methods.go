@@ -28,6 +28,7 @@ func (c *Client) List(ctx context.Context, q ListQuestion) (*ListPage, error) {
 	if err != nil {
 		return nil, err
 	}
+	defer f.release()
 	rows, err := f.elements("clients", &f.clients)
 	if err != nil {
 		return nil, err
@@ -47,13 +48,24 @@ type Feed struct {
 	fields *fields
 }
 
-// Release gives the feed's memory back to its client: JSON must not be read any
-// more. A feed that isn't released is left to the garbage collector.
+// Release gives the feed's memory back to its client and ends its turn, if it is
+// a large one: JSON must not be read any more. It is called once what was made of
+// the feed is kept; until then no other large answer is read.
 func (f *Feed) Release() {
 	if f.fields != nil {
-		f.fields.client.giveBack(f.fields.body)
+		f.Drop()
+		f.fields.release()
 	}
 	*f = Feed{}
+}
+
+// Drop is Release without the end of the turn.
+func (f *Feed) Drop() {
+	f.JSON = nil
+	if f.fields != nil {
+		f.fields.client.giveBack(f.fields.body)
+		*f.fields = fields{client: f.fields.client, release: f.fields.release}
+	}
 }
 
 // Feed asks for a client's feed. A client that the API doesn't know is NotFound.
@@ -63,6 +75,7 @@ func (c *Client) Feed(ctx context.Context, client int64) (*Feed, error) {
 		return nil, err
 	}
 	if fault := f.feed.check(f, "feed"); fault != nil {
+		f.release()
 		return nil, fault
 	}
 	return &Feed{JSON: f.feed.raw, Items: f.feed.n, fields: f}, nil
@@ -88,6 +101,7 @@ func (c *Client) Contacts(ctx context.Context, q ContactsQuestion) (*ContactsPag
 	if err != nil {
 		return nil, err
 	}
+	defer f.release()
 	rows, err := f.elements("data", &f.data)
 	if err != nil {
 		return nil, err

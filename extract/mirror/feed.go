@@ -35,6 +35,9 @@ type Answer struct {
 	body []byte
 }
 
+// Size is how many bytes the answer's feed takes, packed.
+func (a *Answer) Size() int { return len(a.body) }
+
 // Packer compresses feeds. It is safe for concurrent use and should be shared:
 // it keeps an encoder a core, whose tables stay in the core's cache.
 type Packer struct{ encoders sync.Pool }
