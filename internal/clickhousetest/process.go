@@ -29,13 +29,9 @@ type process struct {
 	native, http string
 }
 
-// launch builds the program, starts it over dir and waits until it answers.
-// Empty addresses let it take free ports. What it says is appended to dir/log.
-func launch(ctx context.Context, dir, native, http, config string) (*process, error) {
-	binary, err := build(ctx)
-	if err != nil {
-		return nil, err
-	}
+// launch starts the program over dir and waits until it answers. Empty
+// addresses let it take free ports. What it says is appended to dir/log.
+func launch(ctx context.Context, binary, dir, native, http, config string) (*process, error) {
 	addrs := filepath.Join(dir, "addr")
 	if err := os.RemoveAll(addrs); err != nil {
 		return nil, err
@@ -154,7 +150,7 @@ func build(ctx context.Context) (binary string, err error) {
 	binary = filepath.Join(dir, "server")
 	cmd := exec.CommandContext(ctx, "go", "build", "-o", binary, "./test/clickhouse/server")
 	cmd.Dir = top
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-trimpath")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-trimpath -buildvcs=false")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build the server: %w\n%s", err, out)
 	}

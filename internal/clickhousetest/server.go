@@ -36,10 +36,11 @@ type Server struct {
 	// HTTP is the address of the HTTP interface.
 	HTTP string
 
-	dir   string
-	opt   Options
-	own   testing.TB // the only one who may stop it; nil: shared
-	proxy *Proxy
+	binary string
+	dir    string
+	opt    Options
+	own    testing.TB // the only one who may stop it; nil: shared
+	proxy  *Proxy
 
 	mu   sync.Mutex // a Fault may kill the server while the test goes on
 	proc *process
@@ -65,7 +66,11 @@ func Start(t testing.TB, o Options) *Server {
 }
 
 func start(ctx context.Context, dir string, o Options) (*Server, error) {
-	s := &Server{dir: dir, opt: o}
+	binary, err := build(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{binary: binary, dir: dir, opt: o}
 	if err := s.launch(ctx); err != nil {
 		return nil, err
 	}
@@ -79,7 +84,7 @@ func start(ctx context.Context, dir string, o Options) (*Server, error) {
 }
 
 func (s *Server) launch(ctx context.Context) error {
-	p, err := launch(ctx, s.dir, s.Direct, s.HTTP, s.opt.Config)
+	p, err := launch(ctx, s.binary, s.dir, s.Direct, s.HTTP, s.opt.Config)
 	if err != nil {
 		return err
 	}
