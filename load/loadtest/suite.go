@@ -42,6 +42,10 @@ type Harness struct {
 
 	// Break makes the given step fail from now on, and only that.
 	Break func(Step)
+
+	// Close gives back what the harness holds, before leaks are looked for; nil
+	// if it holds nothing.
+	Close func() error
 }
 
 // Case is one demand on a destination.
@@ -67,9 +71,16 @@ func (c Case) Try(ctx context.Context, h Harness) (err error) {
 	tr := &trial{h: h, mem: memory.NewCheckedAllocator(memory.NewGoAllocator())}
 	defer func() {
 		h.Break(None)
-		err = errors.Join(err, tr.close(), leaked(tr.mem, before))
+		err = errors.Join(err, tr.close(), h.close(), leaked(tr.mem, before))
 	}()
 	return c.run(ctx, tr)
+}
+
+func (h Harness) close() error {
+	if h.Close == nil {
+		return nil
+	}
+	return h.Close()
 }
 
 func leaked(mem *memory.CheckedAllocator, before goleak.Option) error {
