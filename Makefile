@@ -23,8 +23,7 @@ demo: build ## a whole project from a stand-in API into Parquet, and what to que
 	@go run ./test/demo
 
 .PHONY: demo-clickhouse
-demo-clickhouse: build clickhouse ## the same into a real ClickHouse, and three questions to it
-	CGO_ENABLED=0 go build -o .clickhouse/server ./test/clickhouse/server
+demo-clickhouse: build clickhouse-server ## the same into a real ClickHouse, and three questions to it
 	@go run ./test/demo -clickhouse
 
 .PHONY: test
@@ -36,7 +35,7 @@ test-go: clickhouse ## the Go tests, with the race detector, in random order
 	$(TOOL) gotestsum --format pkgname -- -race -shuffle=on -tags=assert -timeout=30m ./...
 
 .PHONY: test-readers
-test-readers: build readers ## published tables read by DuckDB and pyarrow, against the truth
+test-readers: build readers clickhouse-server ## published tables read by DuckDB, pyarrow and ClickHouse, against the truth
 	$(VENV)/bin/python -m pytest -q test/readers test/bench
 
 .PHONY: lint
@@ -85,6 +84,10 @@ build: ## bin/roistat-etl and bin/roistat-sim
 .PHONY: clickhouse
 clickhouse: ## a ClickHouse for the tests and the demo into .clickhouse, by hash (needs npm)
 	@bash test/clickhouse/install.sh .clickhouse
+
+.PHONY: clickhouse-server
+clickhouse-server: clickhouse
+	@CGO_ENABLED=0 go build -o .clickhouse/server ./test/clickhouse/server
 
 .PHONY: readers
 readers: ## DuckDB and pyarrow into .venv, by hash
