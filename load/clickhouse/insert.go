@@ -13,8 +13,11 @@ import (
 	"roistat-etl/schemas"
 )
 
-// sends is how often a block is sent, at most: with its token it counts once.
-const sends = 3
+const (
+	sends     = 3               // how often a block is sent, at most: with its token it counts once
+	patience  = 2 * time.Minute // for the answer to a block
+	readEvery = 3 * time.Second // how long ch-go reads before it looks whether it should stop
+)
 
 // inserter inserts one partition. It is not safe for concurrent use.
 type inserter struct {
@@ -87,14 +90,16 @@ func (i *inserter) try(ctx context.Context, token string) (err error) {
 		}
 	}
 	in := i.block.input()
-	err = i.client.Do(ctx, ch.Query{
+	waiting, cancel := context.WithTimeoutCause(ctx, patience, errSilent)
+	defer cancel()
+	err = i.client.Do(waiting, ch.Query{
 		Body: "INSERT INTO " + ident(i.into) + " (" + columnList(i.block.names) + ") VALUES", Input: in,
 		Settings: []ch.Setting{
 			ch.SettingInt("async_insert", 0),
 			{Key: "insert_deduplication_token", Value: token, Important: true},
 		},
 	})
-	if stop := context.Cause(ctx); err != nil && stop != nil {
+	if stop := context.Cause(waiting); err != nil && stop != nil {
 		err = errors.Join(stop, err)
 	}
 	if err != nil {
@@ -102,6 +107,9 @@ func (i *inserter) try(ctx context.Context, token string) (err error) {
 	}
 	return nil
 }
+
+// errSilent says that the server took a block and didn't answer.
+var errSilent = fmt.Errorf("the server has not answered for %s", patience)
 
 func columnList(names []string) string {
 	quoted := make([]string, len(names))
@@ -145,7 +153,7 @@ func (d *Destination) dial(ctx context.Context) (*ch.Client, error) {
 	d.mu.Unlock()
 	o := ch.Options{
 		Address: d.addr, Database: d.database, User: d.user, Password: d.password, ClientName: clientName,
-		DialTimeout: dialTimeout, ReadTimeout: readTimeout, HandshakeTimeout: time.Minute, TLS: d.tls,
+		DialTimeout: dialTimeout, ReadTimeout: readEvery, HandshakeTimeout: time.Minute, TLS: d.tls,
 	}
 	if !d.local() {
 		o.Compression = ch.CompressionLZ4
