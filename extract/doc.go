@@ -19,10 +19,17 @@
 //
 // An hour is counted over runs: the calls of the last 3,601 seconds in the
 // journal. Refusals by the quota pause all workers: as long as the server says,
-// else 1, 2, 4 … 60 s; they halve the rate, which grows back by a hundredth with
-// each answer. Refusals of calls that were sent before the last pause began don't
-// count again. After ten in a row the hour counts as spent, until an hour after
-// the first of them; after three such hours in a row the run stops.
+// else 1, 2, 4 … 60 s, and up to a quarter more; they halve the rate, which grows
+// back soon to just below where refusals came, and from there slowly. Refusals of
+// calls that were sent before the last pause began don't count again.
+//
+// Others may use the same quota. Ten refusals in a row mean that the hour is
+// spent: nothing is asked until a call of our own leaves it, ten minutes at least.
+// What the hour brought, less a 64th, is then taken for what others leave of it; so
+// it is where two refusals in a row come later, or refusals at a rate below the
+// hour's own average. After two hours it grows by a 64th, and then by four times as
+// much each two hours, until all is ours or a refusal tells. After two hours of
+// nothing but refusals the run stops.
 //
 // # Failures
 //

@@ -30,11 +30,13 @@ type stop struct{ reason Reason }
 func (s *stop) Error() string { return fmt.Sprintf("no new calls: %s", s.reason) }
 
 const (
-	refusalsOfHour = 10          // refusals in a row after which the hour counts as spent
-	hoursOfRun     = 3           // spent hours in a row after which a run stops
-	longestPause   = time.Minute // between refusals that say nothing of it
-	longestAsked   = time.Hour   // that a server may ask for
+	refusalsOfHour = 10               // refusals in a row after which the hour counts as spent
+	patience       = 2 * hour         // of nothing but refusals, after which a run stops
+	shortestHour   = 10 * time.Minute // waited for where the hour is spent
+	longestPause   = time.Minute      // between refusals that say nothing of it
+	longestAsked   = time.Hour        // that a server may ask for
 	slowest        = rate.Limit(1) / 32
+	telling        = 20 // the part of an hour's calls that tells what others leave
 )
 
 // limits is what all calls of a run share: deadline, budget, quota and rate.
@@ -45,7 +47,7 @@ type limits struct {
 
 	mu     sync.Mutex
 	bucket *rate.Limiter
-	full   rate.Limit
+	pace   pace
 	hour   window
 	fed    int64 // feed calls made
 
@@ -53,7 +55,10 @@ type limits struct {
 	paused   time.Time
 	refusals int // in a row
 	first    time.Time
-	spent    int // hours in a row
+	before   pace      // that was kept before it
+	made     int64     // calls in the hour before it
+	since    time.Time // the first refusal after an answer
+	over     bool      // the quota is gone for this run
 }
 
 // ticket is the right to make one call. Refusals of calls from before the last
@@ -69,7 +74,7 @@ func newLimits(o Options, spent []mirror.Calls, now time.Time) *limits {
 	if full > 100 { // timers are too coarse to space such calls
 		burst = int(min(float64(full)/20, 1<<20))
 	}
-	l := &limits{deadline: o.Deadline, budget: o.Refresh.Budget, bucket: rate.NewLimiter(full, burst), full: full, hour: window{max: o.PerHour}}
+	l := &limits{deadline: o.Deadline, budget: o.Refresh.Budget, bucket: rate.NewLimiter(full, burst), pace: newPace(full), hour: window{max: o.PerHour}}
 	for _, c := range spent {
 		at := c.At
 		if soonest := now.Add(mirror.Grain); at.After(soonest) {
@@ -88,7 +93,7 @@ func (l *limits) take(k kind, now time.Time) (ticket, time.Duration, error) {
 	switch {
 	case l.late(now, 0):
 		return ticket{}, 0, &stop{ByDeadline}
-	case l.spent >= hoursOfRun:
+	case l.over:
 		return ticket{}, 0, &stop{ByQuota}
 	case k == feedCall && l.budget > 0 && l.fed >= l.budget:
 		return ticket{}, 0, &stop{ByBudget}
@@ -131,10 +136,10 @@ func (l *limits) observe(t ticket, err error, now time.Time) {
 		}
 	case err == nil || isAPI && e.HTTP != 0: // an answer
 		if t.epoch == l.epoch {
-			l.refusals, l.spent = 0, 0
-		}
-		if l.full != rate.Inf && l.bucket.Limit() < l.full {
-			l.bucket.SetLimitAt(now, min(l.full, l.bucket.Limit()+l.full/100))
+			l.refusals, l.since = 0, time.Time{}
+			l.pace.answered()
+			l.hour.grow(now)
+			l.setRate(now)
 		}
 	}
 }
@@ -142,23 +147,68 @@ func (l *limits) observe(t ticket, err error, now time.Time) {
 // refused pauses all calls.
 func (l *limits) refused(e *api.Error, now time.Time) {
 	l.epoch++
-	if l.refusals++; l.refusals == 1 {
-		l.first = now
+	if l.since.IsZero() {
+		l.since = now
 	}
-	pause := retry.Jitter(min(longestPause, time.Second<<min(l.refusals, 10)))
+	if l.refusals++; l.refusals == 1 {
+		l.first, l.before, l.made = now, l.pace, l.hour.sum
+	}
+	l.pace.refused()
+	pause := min(longestPause, time.Second<<min(l.refusals-1, 10))
+	pause += retry.Jitter(pause / 4)
 	if e.RetryAfter > 0 {
 		pause = min(longestAsked, e.RetryAfter) + retry.Jitter(100*time.Millisecond)
 	}
 	l.paused = now.Add(pause)
+	l.learn(now)
 	if l.refusals >= refusalsOfHour {
 		l.refusals = 0
-		l.spent++
-		l.paused = l.first.Add(hour)
+		l.spentHour(now)
 	}
-	if l.full != rate.Inf {
-		l.bucket.SetLimitAt(now, max(l.bucket.Limit()/2, min(l.full, slowest)))
-	}
+	l.setRate(now)
 	l.log.Info("the API refuses more calls", "until", l.paused.UTC(), "in_a_row", l.refusals)
+}
+
+// spentHour waits for the hour to move on, until a call of our own leaves it.
+func (l *limits) spentHour(now time.Time) {
+	until := l.first.Add(hour)
+	if oldest, ok := l.hour.oldest(l.first); ok {
+		until = later(oldest, l.first.Add(shortestHour))
+	}
+	l.paused = later(l.paused, until)
+	l.over = now.Sub(l.since) >= patience
+	l.pace = l.before
+	l.pace.refused()
+}
+
+// learn tells by a refusal whether the hour is spent rather than the second: after
+// ten in a row, after two where others are known to use the hour, or at a rate
+// below what the hour brought on average.
+func (l *limits) learn(now time.Time) {
+	if l.made == 0 || l.made < l.hour.max/telling {
+		return
+	}
+	slow := l.pace.top*rate.Limit(hour/time.Second) < rate.Limit(l.made)
+	if l.refusals >= refusalsOfHour || slow || l.hour.cap > 0 && l.refusals == 2 {
+		l.hour.found(l.made, now)
+		l.pace = newPace(l.pace.full)
+		l.before = l.pace
+		l.pace.refused()
+	}
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// setRate tells the bucket, which costs nothing where no rate is set.
+func (l *limits) setRate(now time.Time) {
+	if l.pace.full != rate.Inf && l.bucket.Limit() != l.pace.now {
+		l.bucket.SetLimitAt(now, l.pace.now)
+	}
 }
 
 // left is how many more feed calls the budget allows; -1: any number.

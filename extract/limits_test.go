@@ -224,11 +224,13 @@ func TestTheRateIsHalvedAndGrowsBack(t *testing.T) {
 	if err != nil || wait != 0 {
 		t.Fatalf("after the pause: %v, %v", wait, err)
 	}
-	for range 60 {
-		l.observe(next, nil, now)
-	}
-	if _, _, rate := l.quota(now); rate != 8 {
-		t.Errorf("rate %v after sixty answers, want 8", rate)
+	for i, want := range []float64{4.5, 8 * 63. / 64, 8} {
+		for range []int{1, 7, 770}[i] {
+			l.observe(next, nil, now)
+		}
+		if _, _, rate := l.quota(now); rate < want-1e-6 || rate > want+0.001 {
+			t.Errorf("step %d: rate %v, want %v", i, rate, want)
+		}
 	}
 }
 
