@@ -8,11 +8,17 @@ import (
 
 // ClickHouse returns the column's ClickHouse type with its codec.
 func (c Column) ClickHouse() string {
-	typ, codec := c.Kind.clickhouse()
+	_, codec := c.Kind.clickhouse()
+	return c.ClickHouseType() + codec
+}
+
+// ClickHouseType returns the column's ClickHouse type without its codec.
+func (c Column) ClickHouseType() string {
+	typ, _ := c.Kind.clickhouse()
 	if c.Nullable {
-		typ = nullable(typ)
+		return nullable(typ)
 	}
-	return typ + codec
+	return typ
 }
 
 func (k Kind) clickhouse() (typ, codec string) {
@@ -47,12 +53,12 @@ func nullable(typ string) string {
 // semicolon. mark ends the table's comment: "[run=RUN mirror=ID]".
 func (t *Table) DDL(name, mark string) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "CREATE TABLE %s\n(\n", ident(name))
+	fmt.Fprintf(&b, "CREATE TABLE %s\n(\n", Ident(name))
 	for i, c := range t.Columns {
 		if i > 0 {
 			b.WriteString(",\n")
 		}
-		fmt.Fprintf(&b, "    %s %s", ident(c.Name), withComment(c))
+		fmt.Fprintf(&b, "    %s %s", Ident(c.Name), withComment(c))
 	}
 	if t.ID.IsEvents() {
 		b.WriteString(",\n    INDEX client_id_bloom client_id TYPE bloom_filter(0.01)")
@@ -61,20 +67,18 @@ func (t *Table) DDL(name, mark string) string {
 	if t.Partition == Monthly {
 		b.WriteString("PARTITION BY toYYYYMM(occurred_at)\n")
 	}
-	fmt.Fprintf(&b, "ORDER BY (%s)\nSETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1\nCOMMENT %s", t.OrderBy, quote(t.Comment+" "+mark))
+	fmt.Fprintf(&b, "ORDER BY (%s)\nSETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1\nCOMMENT %s", t.OrderBy, Quote(t.Comment+" "+mark))
 	return b.String()
 }
 
 // withComment puts the comment where ClickHouse wants it: before the codec.
 func withComment(c Column) string {
-	typ, codec, _ := strings.Cut(c.ClickHouse(), " CODEC")
-	if codec != "" {
-		codec = " CODEC" + codec
-	}
-	return typ + " COMMENT " + quote(c.Comment) + codec
+	_, codec := c.Kind.clickhouse()
+	return c.ClickHouseType() + " COMMENT " + Quote(c.Comment) + codec
 }
 
-func ident(name string) string { return "`" + strings.ReplaceAll(name, "`", "``") + "`" }
+// Ident writes a name for ClickHouse.
+func Ident(name string) string { return "`" + strings.ReplaceAll(name, "`", "``") + "`" }
 
 // bookkeeping are the two tables that exist in ClickHouse alone, to say what was published when.
 const bookkeepingRuns = "CREATE TABLE IF NOT EXISTS `_runs`\n" + `(
@@ -115,7 +119,7 @@ func Bookkeeping() []string { return []string{bookkeepingPartitions, bookkeeping
 func ViewStatements(reportZone string) []string {
 	var out []string
 	for _, v := range Views(ClickHouse, reportZone) {
-		out = append(out, v.SQL+"\nCOMMENT "+quote(v.Comment))
+		out = append(out, v.SQL+"\nCOMMENT "+Quote(v.Comment))
 	}
 	return out
 }

@@ -48,13 +48,13 @@ func (d Dialect) money() string {
 
 func (d Dialect) day(zone string) string {
 	if d == DuckDB {
-		return fmt.Sprintf("CAST(timezone(%s, occurred_at) AS DATE)", quote(zone))
+		return fmt.Sprintf("CAST(timezone(%s, occurred_at) AS DATE)", Quote(zone))
 	}
-	return fmt.Sprintf("toDate(occurred_at, %s)", quote(zone))
+	return fmt.Sprintf("toDate(occurred_at, %s)", Quote(zone))
 }
 
-// quote writes a text as an SQL literal that both dialects read alike.
-func quote(s string) string {
+// Quote writes a text as an SQL literal that both dialects read alike.
+func Quote(s string) string {
 	return "'" + strings.NewReplacer(`\`, `\\`, `'`, `''`).Replace(s) + "'"
 }
 

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -12,10 +11,11 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
-	"os"
 	"strings"
 	"sync"
 	"time"
+
+	"roistat-etl/internal/endpoint"
 )
 
 // Options say where the API is and who asks.
@@ -65,7 +65,7 @@ func New(o Options) (*Client, error) {
 	if o.UserAgent != "" {
 		c.header.Set("User-Agent", o.UserAgent)
 	}
-	if !loopback(u.Hostname()) { // there packing costs more than it saves
+	if !endpoint.Loopback(u.Hostname()) { // there packing costs more than it saves
 		c.header.Set("Accept-Encoding", "gzip")
 	}
 	if c.timeout <= 0 {
@@ -84,25 +84,11 @@ func New(o Options) (*Client, error) {
 	return c, nil
 }
 
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
-}
-
 // network makes the transport: TLS is always verified.
 func network(o Options) (*http.Transport, error) {
-	roots, err := x509.SystemCertPool()
+	roots, err := endpoint.Roots(o.CAFile)
 	if err != nil {
-		roots = x509.NewCertPool()
-	}
-	if o.CAFile != "" {
-		pem, err := os.ReadFile(o.CAFile)
-		if err != nil {
-			return nil, fmt.Errorf("read ca_file: %w", err)
-		}
-		if !roots.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("ca_file %s holds no certificate", o.CAFile)
-		}
+		return nil, err
 	}
 	n := max(1, o.Concurrency)
 	return &http.Transport{

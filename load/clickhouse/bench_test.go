@@ -26,15 +26,7 @@ const (
 // machine, so that wall time holds its work too.
 func BenchmarkInsert(b *testing.B) {
 	server := clickhousetest.Shared(b)
-	d, err := New(Options{URL: "clickhouse://etl@" + server.Direct + "/" + server.Database(b), Password: clickhousetest.Password})
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() {
-		if err := d.Close(); err != nil {
-			b.Error(err)
-		}
-	})
+	d := open(b, "clickhouse://etl@"+server.Direct+"/"+server.Database(b), "")
 	if err := d.create(b.Context()); err != nil {
 		b.Fatal(err)
 	}
@@ -149,7 +141,7 @@ func (d *Destination) insertColumns(ctx context.Context, into string, list []arr
 		return err
 	}
 	for from := 0; from < len(list); from += 4 {
-		batch, err := conn.PrepareBatch(ctx, "INSERT INTO "+ident(into))
+		batch, err := conn.PrepareBatch(ctx, "INSERT INTO "+schemas.Ident(into))
 		if err != nil {
 			return err
 		}

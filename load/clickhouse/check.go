@@ -11,6 +11,7 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2/lib/proto"
 
 	"roistat-etl/load"
+	"roistat-etl/schemas"
 )
 
 // oldest is the oldest version that is known to do all that is asked of it.
@@ -51,7 +52,7 @@ func (c *checks) all(ctx context.Context) {
 	if errors.Is(err, errNoDatabase) {
 		err = c.mayCreate(ctx, conn)
 		c.say("database", c.d.database+" will be made by the first run",
-			fmt.Sprintf("GRANT CREATE DATABASE ON %s.* TO %s, or make the database", ident(c.d.database), ident(c.d.user)), err)
+			fmt.Sprintf("GRANT CREATE DATABASE ON %s.* TO %s, or make the database", schemas.Ident(c.d.database), schemas.Ident(c.d.user)), err)
 		return
 	}
 	if !c.say("database", fmt.Sprintf("%s, engine %s", c.d.database, engine), "give a database with the engine Atomic", err) {
@@ -74,7 +75,7 @@ func (c *checks) version(conn driver.Conn) bool {
 // mayCreate tells whether the user may make the database.
 func (c *checks) mayCreate(ctx context.Context, conn driver.Conn) error {
 	var may uint8
-	err := conn.QueryRow(ctx, "CHECK GRANT CREATE DATABASE ON "+ident(c.d.database)+".*").Scan(&may)
+	err := conn.QueryRow(ctx, "CHECK GRANT CREATE DATABASE ON "+schemas.Ident(c.d.database)+".*").Scan(&may)
 	if err == nil && may == 0 {
 		err = refuse("the database %s is absent, and the user %s may not make it", c.d.database, c.d.user)
 	}
@@ -83,7 +84,7 @@ func (c *checks) mayCreate(ctx context.Context, conn driver.Conn) error {
 
 // engine reads the database's engine, and refuses what a publishing can't use.
 func (d *Destination) engine(ctx context.Context, conn driver.Conn) (string, error) {
-	rows, err := conn.Query(ctx, "SELECT engine FROM system.databases WHERE name = "+quote(d.database))
+	rows, err := conn.Query(ctx, "SELECT engine FROM system.databases WHERE name = "+schemas.Quote(d.database))
 	if err != nil {
 		return "", classify(err)
 	}
@@ -110,7 +111,7 @@ func (d *Destination) engine(ctx context.Context, conn driver.Conn) (string, err
 // rights asks for each right, and then does with a table of its own what a
 // publishing does: a user may be read-only, or the disk full, with all rights.
 func (c *checks) rights(ctx context.Context) {
-	on, to := ident(c.d.database)+".*", ident(c.d.user)
+	on, to := schemas.Ident(c.d.database)+".*", schemas.Ident(c.d.user)
 	all := true
 	for _, grant := range []string{
 		"SELECT ON " + on, "INSERT ON " + on, "CREATE TABLE ON " + on, "CREATE VIEW ON " + on, "DROP TABLE ON " + on, "DROP VIEW ON " + on,
@@ -135,7 +136,7 @@ func (c *checks) trial(ctx context.Context) (err error) {
 		return err
 	}
 	name := "_check_" + hex.EncodeToString(b[:])
-	table, next, view := ident(name), ident(name+"_next"), ident(name+"_view")
+	table, next, view := schemas.Ident(name), schemas.Ident(name+"_next"), schemas.Ident(name+"_view")
 	defer func() {
 		ctx := context.WithoutCancel(ctx)
 		err = errors.Join(err, c.d.exec(ctx, "DROP VIEW IF EXISTS "+view), c.d.drop(ctx, name), c.d.drop(ctx, name+"_next"))

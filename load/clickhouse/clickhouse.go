@@ -4,12 +4,10 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
 	"net/url"
-	"os"
 	"strings"
 	"sync"
 	"time"
@@ -17,6 +15,9 @@ import (
 	"github.com/ClickHouse/ch-go"
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+
+	"roistat-etl/internal/endpoint"
+	"roistat-etl/schemas"
 )
 
 const (
@@ -92,18 +93,9 @@ func secured(q url.Values) (secure bool, err error) {
 }
 
 func trust(host, file string) (*tls.Config, error) {
-	roots, err := x509.SystemCertPool()
+	roots, err := endpoint.Roots(file)
 	if err != nil {
-		roots = x509.NewCertPool()
-	}
-	if file != "" {
-		pem, err := os.ReadFile(file)
-		if err != nil {
-			return nil, fmt.Errorf("read ca_file: %w", err)
-		}
-		if !roots.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("ca_file %s holds no certificate", file)
-		}
+		return nil, err
 	}
 	return &tls.Config{RootCAs: roots, ServerName: host, MinVersion: tls.VersionTLS12}, nil
 }
@@ -114,8 +106,7 @@ func (d *Destination) String() string { return "clickhouse " + d.target }
 // local tells whether the server is on this machine, where packing costs more than it saves.
 func (d *Destination) local() bool {
 	host, _, err := net.SplitHostPort(d.addr)
-	ip := net.ParseIP(host)
-	return err == nil && (host == "localhost" || ip != nil && ip.IsLoopback())
+	return err == nil && endpoint.Loopback(host)
 }
 
 // Close closes the connections. The destination can be used again.
@@ -192,25 +183,25 @@ func (d *Destination) create(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, conn.Close()) }()
-	return classify(conn.Exec(ctx, "CREATE DATABASE IF NOT EXISTS "+ident(d.database)))
+	return classify(conn.Exec(ctx, "CREATE DATABASE IF NOT EXISTS "+schemas.Ident(d.database)))
 }
 
 // exec runs a statement that returns nothing.
-func (d *Destination) exec(ctx context.Context, query string, args ...any) error {
+func (d *Destination) exec(ctx context.Context, query string) error {
 	conn, err := d.open(ctx)
 	if err != nil {
 		return err
 	}
-	return classify(conn.Exec(ctx, query, args...))
+	return classify(conn.Exec(ctx, query))
 }
 
 // query runs a question and gives its rows one by one.
-func (d *Destination) query(ctx context.Context, query string, each func(scan func(...any) error) error, args ...any) error {
+func (d *Destination) query(ctx context.Context, query string, each func(scan func(...any) error) error) error {
 	conn, err := d.open(ctx)
 	if err != nil {
 		return err
 	}
-	rows, err := conn.Query(ctx, query, args...)
+	rows, err := conn.Query(ctx, query)
 	if err != nil {
 		return classify(err)
 	}
@@ -223,8 +214,30 @@ func (d *Destination) query(ctx context.Context, query string, each func(scan fu
 	return classify(rows.Err())
 }
 
-func ident(name string) string { return "`" + strings.ReplaceAll(name, "`", "``") + "`" }
+// add inserts the rows that each gives into one of the tables that keep the books.
+func (d *Destination) add(ctx context.Context, table string, columns []string, each func(row func(...any) error) error) error {
+	conn, err := d.open(ctx)
+	if err != nil {
+		return err
+	}
+	batch, err := conn.PrepareBatch(ctx, "INSERT INTO "+schemas.Ident(table)+" ("+columnList(columns)+")")
+	if err != nil {
+		return fmt.Errorf("write %s: %w", table, classify(err))
+	}
+	if err := each(batch.Append); err != nil {
+		return errors.Join(fmt.Errorf("write %s: %w", table, err), batch.Abort())
+	}
+	if err := batch.Send(); err != nil {
+		return fmt.Errorf("write %s: %w", table, classify(err))
+	}
+	return nil
+}
 
-func quote(s string) string {
-	return "'" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(s) + "'"
+// quoted writes texts as a list of literals.
+func quoted(texts []string) string {
+	out := make([]string, len(texts))
+	for i, t := range texts {
+		out[i] = schemas.Quote(t)
+	}
+	return strings.Join(out, ", ")
 }

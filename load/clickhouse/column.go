@@ -26,8 +26,7 @@ type column struct {
 }
 
 func newColumn(c schemas.Column) *column {
-	typ, _, _ := strings.Cut(c.ClickHouse(), " CODEC")
-	col := &column{typ: typ, kind: c.Kind, null: c.Nullable}
+	col := &column{typ: c.ClickHouseType(), kind: c.Kind, null: c.Nullable}
 	if c.Kind == schemas.Enum || c.Kind == schemas.Map {
 		col.low = newLowCardinality(c.Nullable)
 	}

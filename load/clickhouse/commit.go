@@ -100,7 +100,7 @@ func (s *stage) remark(ctx context.Context) error {
 }
 
 func (d *Destination) comment(ctx context.Context, t *schemas.Table, m mark) error {
-	if err := d.exec(ctx, "ALTER TABLE "+ident(t.Name)+" MODIFY COMMENT "+quote(t.Comment+" "+m.String())); err != nil {
+	if err := d.exec(ctx, "ALTER TABLE "+schemas.Ident(t.Name)+" MODIFY COMMENT "+schemas.Quote(t.Comment+" "+m.String())); err != nil {
 		return fmt.Errorf("give %s the run: %w", t.Name, err)
 	}
 	return nil
@@ -108,28 +108,19 @@ func (d *Destination) comment(ctx context.Context, t *schemas.Table, m mark) err
 
 // enter writes down what the run publishes.
 func (d *Destination) enter(ctx context.Context, run string, parts []load.Partition) error {
-	conn, err := d.open(ctx)
-	if err != nil {
-		return err
-	}
-	batch, err := conn.PrepareBatch(ctx, "INSERT INTO "+ident(partitionsTable)+" (run, `table`, `partition`, rows, digest)")
-	if err != nil {
-		return fmt.Errorf("write %s: %w", partitionsTable, classify(err))
-	}
-	for _, p := range parts {
-		if err := batch.Append(run, p.Table.String(), p.Month, p.Rows, p.Digest.String()); err != nil {
-			return errors.Join(fmt.Errorf("write %s: %w", partitionsTable, err), batch.Abort())
+	return d.add(ctx, partitionsTable, []string{"run", "table", "partition", "rows", "digest"}, func(row func(...any) error) error {
+		for _, p := range parts {
+			if err := row(run, p.Table.String(), p.Month, p.Rows, p.Digest.String()); err != nil {
+				return err
+			}
 		}
-	}
-	if err := batch.Send(); err != nil {
-		return fmt.Errorf("write %s: %w", partitionsTable, classify(err))
-	}
-	return nil
+		return nil
+	})
 }
 
 // strike removes what enter wrote of a run that is not shown.
 func (d *Destination) strike(ctx context.Context, run string) error {
-	err := d.exec(ctx, "ALTER TABLE "+ident(partitionsTable)+" DELETE WHERE run = "+quote(run))
+	err := d.exec(ctx, "ALTER TABLE "+schemas.Ident(partitionsTable)+" DELETE WHERE run = "+schemas.Quote(run))
 	if isCode(err, codeUnknownTable) {
 		return nil
 	}
@@ -171,9 +162,9 @@ func (d *Destination) trySwap(ctx context.Context, m mark, ids []schemas.ID) (bo
 		case !slices.ContainsFunc(now.next, func(t *table) bool { return t.name == next && t.mark == m }):
 			return false, refuse("%s was checked, and is not there any more", next)
 		case t != nil:
-			exchange = append(exchange, ident(next)+" AND "+ident(name))
+			exchange = append(exchange, schemas.Ident(next)+" AND "+schemas.Ident(name))
 		default:
-			rename = append(rename, ident(next)+" TO "+ident(name))
+			rename = append(rename, schemas.Ident(next)+" TO "+schemas.Ident(name))
 		}
 	}
 	if len(exchange)+len(rename) == 0 {

@@ -2,6 +2,7 @@ package clickhouse
 
 import (
 	"context"
+	"errors"
 	"testing"
 
 	"roistat-etl/internal/clickhousetest"
@@ -32,30 +33,14 @@ func harness(t *testing.T) loadtest.Harness {
 			return left, nil
 		},
 		Break: func(step loadtest.Step) { proxy.Set(brokenAt(step)) },
-		Close: func() error { proxy.Set(clickhousetest.Fault{}); return closeBoth(d, looker) },
+		Close: func() error { proxy.Set(clickhousetest.Fault{}); return errors.Join(d.Close(), looker.Close()) },
 	}
-}
-
-func closeBoth(a, b *Destination) error {
-	if err := a.Close(); err != nil {
-		return err
-	}
-	return b.Close()
 }
 
 // through makes a destination behind a proxy.
 func through(t *testing.T, p *clickhousetest.Proxy, database string) *Destination {
 	t.Helper()
-	d, err := New(Options{URL: "clickhouse://etl@" + p.Addr + "/" + database, Password: clickhousetest.Password})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := d.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return d
+	return open(t, "clickhouse://etl@"+p.Addr+"/"+database, "")
 }
 
 // brokenAt cuts each connection at the statement that only this step makes.

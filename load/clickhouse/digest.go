@@ -20,7 +20,7 @@ type sum struct {
 // count counts the rows of all partitions of a table.
 func (d *Destination) count(ctx context.Context, name string) (sums, error) {
 	out := sums{}
-	err := d.query(ctx, "SELECT _partition_id, toInt64(count()) FROM "+ident(name)+" GROUP BY _partition_id", func(scan func(...any) error) error {
+	err := d.query(ctx, "SELECT _partition_id, toInt64(count()) FROM "+schemas.Ident(name)+" GROUP BY _partition_id", func(scan func(...any) error) error {
 		var id string
 		var s sum
 		if err := scan(&id, &s.rows); err != nil {
@@ -34,16 +34,21 @@ func (d *Destination) count(ctx context.Context, name string) (sums, error) {
 
 // digest lets the server count and digest partitions of a table, given by its ids.
 func (d *Destination) digest(ctx context.Context, t *schemas.Table, name string, ids []string) (sums, error) {
-	out := sums{}
 	if len(ids) == 0 {
-		return out, nil
+		return sums{}, nil
 	}
-	quoted := make([]string, len(ids))
-	for i, id := range ids {
-		quoted[i] = quote(id)
-	}
-	q := "SELECT id, toInt64(count()), sum(xxHash64(r)), sum(xxh3(r)) FROM (SELECT _partition_id AS id, " + rowBytes(t) + " AS r FROM " + ident(name) +
-		" WHERE _partition_id IN (" + strings.Join(quoted, ", ") + ")) GROUP BY id"
+	return d.digestWhere(ctx, t, name, " WHERE _partition_id IN ("+quoted(ids)+")")
+}
+
+// digestAll does that with all partitions of a table that readers see.
+func (d *Destination) digestAll(ctx context.Context, t *schemas.Table) (sums, error) {
+	return d.digestWhere(ctx, t, t.Name, "")
+}
+
+func (d *Destination) digestWhere(ctx context.Context, t *schemas.Table, name, where string) (sums, error) {
+	out := sums{}
+	q := "SELECT id, toInt64(count()), sum(xxHash64(r)), sum(xxh3(r)) FROM (SELECT _partition_id AS id, " + rowBytes(t) + " AS r FROM " + schemas.Ident(name) +
+		where + ") GROUP BY id"
 	err := d.query(ctx, q, func(scan func(...any) error) error {
 		var id string
 		var s sum
@@ -63,7 +68,7 @@ func (d *Destination) digest(ctx context.Context, t *schemas.Table, name string,
 func rowBytes(t *schemas.Table) string {
 	parts := make([]string, len(t.Columns))
 	for i, c := range t.Columns {
-		name := ident(c.Name)
+		name := schemas.Ident(c.Name)
 		if !c.Nullable {
 			parts[i] = valueBytes(c.Kind, name)
 			continue

@@ -74,31 +74,14 @@ func TestFaults(t *testing.T) {
 // changed is the first world, but for some tables.
 func changed(t *testing.T) *load.Snapshot {
 	t.Helper()
-	s, err := load.NewSpool("")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			t.Error(err)
+	return seal(t, func(s *load.Spool) {
+		for _, table := range schemas.Tables() {
+			spill(t, s, table, rowsOf(table, 1, 8))
+			if slices.Contains([]schemas.ID{schemas.Visits, schemas.Clients, schemas.Rejects}, table.ID) {
+				spill(t, s, table, rowsOf(table, 2, 3))
+			}
 		}
 	})
-	for _, table := range schemas.Tables() {
-		seed := uint64(1)
-		if slices.Contains([]schemas.ID{schemas.Visits, schemas.Clients, schemas.Rejects}, table.ID) {
-			seed = 2
-		}
-		spill(t, s, table, rowsOf(table, 1, 8))
-		if seed != 1 {
-			spill(t, s, table, rowsOf(table, seed, 3))
-		}
-	}
-	spill(t, s, schemas.Get(schemas.Visits), unchangedMonth())
-	n, err := s.Seal()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return n
 }
 
 // whileReading reads tables over and over while something is done, and returns
@@ -138,7 +121,7 @@ func (p place) whileReading(t *testing.T, a, b *load.Snapshot, do func()) (reads
 
 // total is rows and digest of a whole table, in one question.
 func (p place) total(ctx context.Context, t *schemas.Table) (string, error) {
-	text, err := p.server.QueryAs(ctx, "bi", clickhousetest.Password, "SELECT count(), sum(xxHash64(r)) FROM (SELECT "+rowBytes(t)+" AS r FROM "+ident(p.name)+"."+ident(t.Name)+")")
+	text, err := p.server.QueryAs(ctx, "bi", clickhousetest.Password, "SELECT count(), sum(xxHash64(r)) FROM (SELECT "+rowBytes(t)+" AS r FROM "+schemas.Ident(p.name)+"."+schemas.Ident(t.Name)+")")
 	return strings.TrimSpace(text), err
 }
 
@@ -192,16 +175,7 @@ func TestTLS(t *testing.T) {
 	database := s.Database(t)
 	proxy := clickhousetest.StartTLSProxy(t, s.Native)
 	secure := func(file string) *Destination {
-		d, err := New(Options{URL: "clickhouse://etl@" + proxy.Addr + "/" + database + "?secure=true", Password: clickhousetest.Password, CAFile: file})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() {
-			if err := d.Close(); err != nil {
-				t.Error(err)
-			}
-		})
-		return d
+		return open(t, "clickhouse://etl@"+proxy.Addr+"/"+database+"?secure=true", file)
 	}
 	n := world(t, 1, 3)
 	if outcomes, err := publish(t, secure(""), run(1), n); err == nil || !strings.Contains(err.Error(), "certificate") {

@@ -93,7 +93,7 @@ func (i *inserter) try(ctx context.Context, token string) (err error) {
 	waiting, cancel := context.WithTimeoutCause(ctx, patience, errSilent)
 	defer cancel()
 	err = i.client.Do(waiting, ch.Query{
-		Body: "INSERT INTO " + ident(i.into) + " (" + columnList(i.block.names) + ") VALUES", Input: in,
+		Body: "INSERT INTO " + schemas.Ident(i.into) + " (" + columnList(i.block.names) + ") VALUES", Input: in,
 		Settings: []ch.Setting{
 			ch.SettingInt("async_insert", 0),
 			{Key: "insert_deduplication_token", Value: token, Important: true},
@@ -114,7 +114,7 @@ var errSilent = fmt.Errorf("the server has not answered for %s", patience)
 func columnList(names []string) string {
 	quoted := make([]string, len(names))
 	for i, n := range names {
-		quoted[i] = ident(n)
+		quoted[i] = schemas.Ident(n)
 	}
 	return strings.Join(quoted, ", ")
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
-	"slices"
 	"testing"
 
 	"github.com/apache/arrow/go/v17/arrow"
@@ -37,7 +36,13 @@ func newPlace(t testing.TB) place {
 // as makes the destination of another user.
 func as(t testing.TB, s *clickhousetest.Server, user, database string) *Destination {
 	t.Helper()
-	d, err := New(Options{URL: s.URL(user, database), Password: clickhousetest.Password})
+	return open(t, s.URL(user, database), "")
+}
+
+// open makes a destination that is closed with the test.
+func open(t testing.TB, url, caFile string) *Destination {
+	t.Helper()
+	d, err := New(Options{URL: url, Password: clickhousetest.Password, CAFile: caFile})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,11 +69,7 @@ func (d *Destination) readAll(ctx context.Context) (loadtest.Content, error) {
 	out := loadtest.Content{}
 	for _, t := range schemas.Tables() {
 		key := t.Name
-		have, err := d.count(ctx, t.Name)
-		if err != nil {
-			return nil, err
-		}
-		got, err := d.digest(ctx, t, t.Name, slices.Sorted(maps.Keys(have)))
+		got, err := d.digestAll(ctx, t)
 		if err != nil {
 			return nil, err
 		}
@@ -78,7 +79,7 @@ func (d *Destination) readAll(ctx context.Context) (loadtest.Content, error) {
 			}
 			out[key] = s.digest
 		}
-		if len(have) == 0 {
+		if len(got) == 0 {
 			if t.Partition == schemas.Monthly {
 				key += " " + load.NoMonth
 			}
@@ -91,6 +92,16 @@ func (d *Destination) readAll(ctx context.Context) (loadtest.Content, error) {
 // world spills rows of each table: the same seed gives the same rows.
 func world(t testing.TB, seed uint64, rows int) *load.Snapshot {
 	t.Helper()
+	return seal(t, func(s *load.Spool) {
+		for _, table := range schemas.Tables() {
+			spill(t, s, table, rowsOf(table, seed, rows))
+		}
+	})
+}
+
+// seal gives the rows that fill spills, and the month that all worlds share.
+func seal(t testing.TB, fill func(*load.Spool)) *load.Snapshot {
+	t.Helper()
 	s, err := load.NewSpool("")
 	if err != nil {
 		t.Fatal(err)
@@ -100,9 +111,7 @@ func world(t testing.TB, seed uint64, rows int) *load.Snapshot {
 			t.Error(err)
 		}
 	})
-	for _, table := range schemas.Tables() {
-		spill(t, s, table, rowsOf(table, seed, rows))
-	}
+	fill(s)
 	spill(t, s, schemas.Get(schemas.Visits), unchangedMonth())
 	n, err := s.Seal()
 	if err != nil {

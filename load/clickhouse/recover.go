@@ -81,8 +81,8 @@ func (d *Destination) finish(ctx context.Context, s *state, latest mark, waiting
 // samePartitions tells whether two runs published the same rows of a table.
 func (d *Destination) samePartitions(ctx context.Context, t *schemas.Table, a, b string) (bool, error) {
 	seen := map[string]map[string]bool{a: {}, b: {}}
-	q := "SELECT DISTINCT run, `partition`, rows, digest FROM " + ident(partitionsTable) +
-		" WHERE `table` = " + quote(t.Name) + " AND run IN (" + quote(a) + ", " + quote(b) + ")"
+	q := "SELECT DISTINCT run, `partition`, rows, digest FROM " + schemas.Ident(partitionsTable) +
+		" WHERE `table` = " + schemas.Quote(t.Name) + " AND run IN (" + schemas.Quote(a) + ", " + schemas.Quote(b) + ")"
 	err := d.query(ctx, q, func(scan func(...any) error) error {
 		var run, partition, digest string
 		var rows int64

@@ -179,7 +179,7 @@ func (s *stage) write(ctx context.Context, p load.Partition, rows load.Rows) err
 	case !build:
 		return nil
 	case s.reuse[keyOf(p)] && p.Rows > 0:
-		err := s.d.exec(ctx, fmt.Sprintf("ALTER TABLE %s ATTACH PARTITION ID %s FROM %s", ident(name), quote(partitionID(p)), ident(s.before.live[p.Table].name)))
+		err := s.d.exec(ctx, fmt.Sprintf("ALTER TABLE %s ATTACH PARTITION ID %s FROM %s", schemas.Ident(name), schemas.Quote(partitionID(p)), schemas.Ident(s.before.live[p.Table].name)))
 		if err != nil {
 			return fmt.Errorf("attach the unchanged partition: %w", err)
 		}
@@ -273,7 +273,7 @@ func (s *stage) discard(ctx context.Context) error {
 }
 
 func (d *Destination) drop(ctx context.Context, name string) error {
-	if err := d.exec(ctx, "DROP TABLE IF EXISTS "+ident(name)+" SYNC"); err != nil {
+	if err := d.exec(ctx, "DROP TABLE IF EXISTS "+schemas.Ident(name)+" SYNC"); err != nil {
 		return fmt.Errorf("drop %s: %w", name, err)
 	}
 	return nil

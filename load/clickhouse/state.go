@@ -135,7 +135,11 @@ func (s *state) foreign(database string) error {
 			return refuse("%s.%s was altered: it has the column %s, which this version doesn't know; rename or drop the table, and it is built anew without a call", database, t.name, alien)
 		}
 	}
-	for name, engine := range map[string]string{runsTable: "MergeTree", partitionsTable: "MergeTree", "client_journey": "View", "orders_attributed": "View", "daily_funnel": "View"} {
+	engines := map[string]string{runsTable: "MergeTree", partitionsTable: "MergeTree"}
+	for _, v := range schemas.Views(schemas.ClickHouse, "UTC") {
+		engines[v.Name] = "View"
+	}
+	for name, engine := range engines {
 		if have, ok := s.other[name]; ok && have != engine {
 			return refuse("%s.%s is a %s, not a %s of ours; rename it, or give another database", database, name, have, engine)
 		}
@@ -146,8 +150,7 @@ func (s *state) foreign(database string) error {
 // columnsOf gives the columns that a table should have, as inspect does.
 func columnsOf(t *schemas.Table) (out []string) {
 	for _, c := range t.Columns {
-		typ, _, _ := strings.Cut(c.ClickHouse(), " CODEC")
-		out = append(out, c.Name+" "+strings.ReplaceAll(typ, "Decimal(18,2)", "Decimal(18, 2)"))
+		out = append(out, c.Name+" "+strings.ReplaceAll(c.ClickHouseType(), "Decimal(18,2)", "Decimal(18, 2)"))
 	}
 	return out
 }
@@ -202,7 +205,7 @@ func (d *Destination) readRun(ctx context.Context, s *state, m *load.Manifest) e
 	if _, ok := s.other[runsTable]; !ok {
 		return nil
 	}
-	return d.query(ctx, "SELECT pipeline, project FROM "+ident(runsTable)+" WHERE run = "+quote(m.Run)+" LIMIT 1", func(scan func(...any) error) error {
+	return d.query(ctx, "SELECT pipeline, project FROM "+schemas.Ident(runsTable)+" WHERE run = "+schemas.Quote(m.Run)+" LIMIT 1", func(scan func(...any) error) error {
 		return scan(&m.Pipeline, &m.Project)
 	})
 }
@@ -213,11 +216,11 @@ func (d *Destination) readPartitions(ctx context.Context, s *state, m *load.Mani
 	}
 	var runs []string
 	for _, t := range s.live {
-		runs = append(runs, quote(t.mark.run))
+		runs = append(runs, t.mark.run)
 	}
 	slices.Sort(runs)
-	q := "SELECT DISTINCT run, `table`, `partition`, rows, digest FROM " + ident(partitionsTable) +
-		" WHERE run IN (" + strings.Join(slices.Compact(runs), ", ") + ") ORDER BY run, `table`, `partition`"
+	q := "SELECT DISTINCT run, `table`, `partition`, rows, digest FROM " + schemas.Ident(partitionsTable) +
+		" WHERE run IN (" + quoted(slices.Compact(runs)) + ") ORDER BY run, `table`, `partition`"
 	return d.query(ctx, q, func(scan func(...any) error) error {
 		var run, name, digest string
 		var f load.ManifestFile
@@ -243,7 +246,7 @@ func (d *Destination) countClients(ctx context.Context, s *state, m *load.Manife
 	if t == nil || !slices.ContainsFunc(t.columns, func(c string) bool { return strings.HasPrefix(c, "gone_at ") }) {
 		return nil
 	}
-	return d.query(ctx, "SELECT toInt64(count()) FROM "+ident(t.name)+" WHERE gone_at IS NULL", func(scan func(...any) error) error {
+	return d.query(ctx, "SELECT toInt64(count()) FROM "+schemas.Ident(t.name)+" WHERE gone_at IS NULL", func(scan func(...any) error) error {
 		return scan(&m.LiveClients)
 	})
 }

@@ -71,11 +71,7 @@ func (d *Destination) verifyTable(ctx context.Context, s *state, t *schemas.Tabl
 	case len(files) == 0:
 		return each(load.Finding{Table: t.Name, Detail: partitionsTable + " says nothing of run " + live.mark.run})
 	}
-	counted, err := d.count(ctx, t.Name)
-	if err != nil {
-		return err
-	}
-	got, err := d.digest(ctx, t, t.Name, slices.Sorted(maps.Keys(counted)))
+	got, err := d.digestAll(ctx, t)
 	if err != nil {
 		return err
 	}

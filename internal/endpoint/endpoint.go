@@ -1,0 +1,36 @@
+// Package endpoint holds what everybody asks who calls a server: whom to trust,
+// and whether the server is this machine. It has no state.
+package endpoint
+
+import (
+	"crypto/x509"
+	"fmt"
+	"net"
+	"os"
+)
+
+// Roots are the system's certificates and, if caFile is not empty, those of that
+// PEM file. It fails if the file can't be read or holds none.
+func Roots(caFile string) (*x509.CertPool, error) {
+	roots, err := x509.SystemCertPool()
+	if err != nil {
+		roots = x509.NewCertPool()
+	}
+	if caFile == "" {
+		return roots, nil
+	}
+	pem, err := os.ReadFile(caFile)
+	if err != nil {
+		return nil, fmt.Errorf("read ca_file: %w", err)
+	}
+	if !roots.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("ca_file %s holds no certificate", caFile)
+	}
+	return roots, nil
+}
+
+// Loopback tells whether a host, without its port, is this machine.
+func Loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
