@@ -9,30 +9,16 @@ import (
 	"testing"
 	"time"
 
-	"github.com/apache/arrow/go/v17/parquet/compress"
 	"go.uber.org/goleak"
 
 	"roistat-etl/internal/sim"
-	"roistat-etl/load/parquet"
+	"roistat-etl/load/parquet/parquettest"
 	"roistat-etl/pipeline/config"
 )
 
 func TestMain(m *testing.M) {
-	warm()
+	parquettest.Warm()
 	goleak.VerifyTestMain(m)
-}
-
-// warm lets the one zstd encoder of the process make its channels outside of any
-// test's bubble.
-func warm() {
-	if _, err := parquet.New(parquet.Options{Path: "."}); err != nil {
-		panic(err)
-	}
-	codec, err := compress.GetCodec(compress.Codecs.Zstd)
-	if err != nil {
-		panic(err)
-	}
-	codec.EncodeLevel(nil, []byte("warm"), 1)
 }
 
 // stand is a pipeline in a temporary folder against a stand-in API in process.

@@ -11,10 +11,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/apache/arrow/go/v17/parquet/compress"
 	"go.uber.org/goleak"
 
-	"roistat-etl/load/parquet"
+	"roistat-etl/load/parquet/parquettest"
 )
 
 var (
@@ -28,25 +27,12 @@ var (
 )
 
 func TestMain(m *testing.M) {
-	warm()
+	parquettest.Warm()
 	flag.Parse()
 	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
 		os.RemoveAll(binaries())
 		os.Exit(code)
 	}))
-}
-
-// warm lets the one zstd encoder and the one decoder of the process make their
-// channels outside of any test's bubble.
-func warm() {
-	if _, err := parquet.New(parquet.Options{Path: "."}); err != nil {
-		panic(err)
-	}
-	codec, err := compress.GetCodec(compress.Codecs.Zstd)
-	if err != nil {
-		panic(err)
-	}
-	codec.Decode(nil, codec.EncodeLevel(nil, []byte("warm"), 1))
 }
 
 // TestChaos plays seeds in process. Each must end without a finding.

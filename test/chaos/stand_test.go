@@ -24,18 +24,11 @@ import (
 	"roistat-etl/load"
 	"roistat-etl/pipeline"
 	"roistat-etl/pipeline/config"
+	"roistat-etl/test/exits"
 )
 
 // maxResponse is the largest answer that the runs take.
 const maxResponse = 1 << 20
-
-// codeOf are DESIGN's exit codes, written down a second time.
-func codeOf(c pipeline.Class) int {
-	return map[pipeline.Class]int{
-		pipeline.Done: 0, pipeline.Incomplete: 3, pipeline.Broken: 1, pipeline.Denied: 4,
-		pipeline.Stopped: 5, pipeline.Misconfigured: 2, pipeline.Aborted: 130,
-	}[c]
-}
 
 // stand is a pipeline in a folder against a recorded API.
 type stand struct {
@@ -134,7 +127,7 @@ func newStand(s *schedule, dir string, d *disk, w *watcher, exact bool) (*stand,
 
 func (s *stand) options(t *step) pipeline.Options {
 	o := pipeline.Options{
-		Log: slog.New(slog.DiscardHandler), ExitCode: codeOf, Transport: sim.Transport(s.recorder), Workers: s.schedule.World.Workers,
+		Log: slog.New(slog.DiscardHandler), ExitCode: exits.Code, Transport: sim.Transport(s.recorder), Workers: s.schedule.World.Workers,
 		Full: t.Full, NoExtract: t.NoExtract, NoPublish: t.NoPublish, Adopt: t.Adopt,
 	}
 	if t.Budget > 0 {

@@ -11,7 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/apache/arrow/go/v17/parquet/compress"
 	"go.uber.org/goleak"
 
 	"roistat-etl/extract/mirror"
@@ -19,41 +18,22 @@ import (
 	"roistat-etl/internal/sim/world"
 	"roistat-etl/load"
 	"roistat-etl/load/parquet"
+	"roistat-etl/load/parquet/parquettest"
 	"roistat-etl/pipeline"
 	"roistat-etl/pipeline/config"
+	"roistat-etl/test/exits"
 )
 
 func TestMain(m *testing.M) {
-	warm()
+	parquettest.Warm()
 	debug.SetGCPercent(400) // many short runs, each of little memory
 	goleak.VerifyTestMain(m)
-}
-
-// warm lets the one zstd encoder and the one decoder of the process make their
-// channels outside of any test's bubble.
-func warm() {
-	if _, err := parquet.New(parquet.Options{Path: "."}); err != nil {
-		panic(err)
-	}
-	codec, err := compress.GetCodec(compress.Codecs.Zstd)
-	if err != nil {
-		panic(err)
-	}
-	codec.Decode(nil, codec.EncodeLevel(nil, []byte("warm"), 1))
 }
 
 const (
 	attempts    = 3
 	maxResponse = 1 << 20
 )
-
-// codes are DESIGN's exit codes, written down a second time.
-func codes(c pipeline.Class) int {
-	return map[pipeline.Class]int{
-		pipeline.Done: 0, pipeline.Incomplete: 3, pipeline.Broken: 1, pipeline.Denied: 4,
-		pipeline.Stopped: 5, pipeline.Misconfigured: 2, pipeline.Aborted: 130,
-	}[c]
-}
 
 // stand is a pipeline in a folder of its own against a stand-in API in process.
 type stand struct {
@@ -119,7 +99,7 @@ func (s *stand) run(t *testing.T, faults ...sim.Fault) *pipeline.Report {
 
 // repeat runs the pipeline on the same day.
 func (s *stand) repeat() *pipeline.Report {
-	o := pipeline.Options{Log: slog.New(slog.DiscardHandler), ExitCode: codes, Transport: sim.Transport(s.sim), Workers: 1}
+	o := pipeline.Options{Log: slog.New(slog.DiscardHandler), ExitCode: exits.Code, Transport: sim.Transport(s.sim), Workers: 1}
 	return pipeline.Run(context.Background(), s.pipeline, o)
 }
 
