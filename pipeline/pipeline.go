@@ -13,7 +13,6 @@ package pipeline
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -162,12 +161,12 @@ func mirrorError(ctx context.Context, err error) error {
 
 // record keeps the report in the mirror, whatever came of the run.
 func (r *running) record(ctx context.Context) error {
-	text, err := json.Marshal(r.report)
+	text, err := r.report.encode()
 	if err != nil {
-		return fmt.Errorf("write the report: %w", err)
+		return err
 	}
 	return r.mirror.SaveRun(ctx, mirror.Run{
-		Run: r.report.Run, StartedAt: r.report.StartedAt, FinishedAt: r.report.FinishedAt, ExitCode: r.report.ExitCode, Report: string(text),
+		Run: r.report.Run, StartedAt: r.report.StartedAt, FinishedAt: r.report.FinishedAt, ExitCode: r.report.ExitCode, Report: text,
 	})
 }
 

@@ -2,7 +2,6 @@ package pipeline
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -83,28 +82,34 @@ func (r *running) finishCut(ctx context.Context) error {
 
 // enter writes the run down at the destinations that keep a list of runs and show it.
 func (r *running) enter(ctx context.Context) error {
-	text, err := json.Marshal(r.report)
-	if err != nil {
-		return fmt.Errorf("write the report: %w", err)
-	}
-	x := load.RunRecord{
-		Run: r.report.Run, Pipeline: r.report.Pipeline, Project: r.report.Project, StartedAt: r.report.StartedAt, FinishedAt: r.report.FinishedAt,
-		ExitCode: r.report.ExitCode, Outcome: string(r.report.Outcome), LiveClients: r.live, NeverFetched: r.report.Feeds.NeverFetched,
-		Left: r.report.Feeds.Left, Rejects: r.report.Tables[schemas.Get(schemas.Rejects).Name].Rows, Report: string(text),
-	}
-	if at := r.report.Feeds.OldestAt; at != nil {
-		x.OldestFeed = *at
-	}
 	for i, d := range r.destinations {
 		c, ok := d.Destination.(load.Recorder)
 		if !ok || r.report.Destinations[i].State != string(load.Published) {
 			continue
+		}
+		x, err := r.runRecord()
+		if err != nil {
+			return err
 		}
 		if err := c.Record(ctx, x); err != nil {
 			return publishError(ctx, fmt.Errorf("%s shows the run, but can't list it: %w", d, err))
 		}
 	}
 	return nil
+}
+
+// runRecord is the run as a destination lists it.
+func (r *running) runRecord() (load.RunRecord, error) {
+	text, err := r.report.encode()
+	x := load.RunRecord{
+		Run: r.report.Run, Pipeline: r.report.Pipeline, Project: r.report.Project, StartedAt: r.report.StartedAt, FinishedAt: r.report.FinishedAt,
+		ExitCode: r.report.ExitCode, Outcome: string(r.report.Outcome), LiveClients: r.live, NeverFetched: r.report.Feeds.NeverFetched,
+		Left: r.report.Feeds.Left, Rejects: r.report.Tables[schemas.Get(schemas.Rejects).Name].Rows, Report: text,
+	}
+	if at := r.report.Feeds.OldestAt; at != nil {
+		x.OldestFeed = *at
+	}
+	return x, err
 }
 
 // publish judges the projection and, if it may pass, brings it to all destinations.

@@ -1,6 +1,8 @@
 package pipeline
 
 import (
+	"encoding/json"
+	"fmt"
 	"time"
 )
 
@@ -121,4 +123,13 @@ func newReport(run, pipeline, project string, start time.Time) *Report {
 		Reasons: []string{}, FailedClients: []FailedClient{}, Tables: map[string]TableCounts{},
 		Gates: []Gate{}, Destinations: []DestinationState{},
 	}
+}
+
+// encode writes the report as the mirror and the destinations keep it.
+func (r *Report) encode() (string, error) {
+	text, err := json.Marshal(r)
+	if err != nil {
+		return "", fmt.Errorf("write the report: %w", err)
+	}
+	return string(text), nil
 }
