@@ -22,11 +22,12 @@ type client struct {
 	url  string
 }
 
-// newClient keeps all its connections open. It asks for no compression: that
-// is the cheapest for both sides, so the floor is as low as it can be.
-func newClient(url string) *client {
+// newClient keeps all its connections open. Unless bare it is net/http as it
+// comes, which asks for gzip; bare asks for no compression, the cheapest there
+// is for both sides on one machine.
+func newClient(url string, bare bool) *client {
 	return &client{url: url, http: &http.Client{Transport: &http.Transport{
-		MaxIdleConnsPerHost: connections, MaxConnsPerHost: connections, DisableCompression: true,
+		MaxIdleConnsPerHost: connections, MaxConnsPerHost: connections, DisableCompression: bare,
 	}}}
 }
 

@@ -21,12 +21,14 @@ type floor struct {
 	Seconds float64 `json:"seconds"` // of the feeds alone, without the list
 }
 
-// floorCommand is the plain program: all feeds of the API at args[0], thrown away.
+// floorCommand is the plain program: all feeds of the API at args[0], thrown
+// away; without compression if args[1] is bare.
 func floorCommand(ctx context.Context, args []string, out io.Writer) error {
-	if len(args) != 1 {
-		return errors.New("usage: bench floor URL")
+	bare := len(args) == 2 && args[1] == "bare"
+	if len(args) != 1 && !bare {
+		return errors.New("usage: bench floor URL [bare]")
 	}
-	c := newClient(args[0])
+	c := newClient(args[0], bare)
 	ids, err := c.ids(ctx)
 	if err != nil {
 		return err
@@ -48,7 +50,7 @@ func exportCommand(ctx context.Context, args []string) error {
 	if len(args) != 2 {
 		return errors.New("usage: bench export URL FOLDER")
 	}
-	c, dir := newClient(args[0]), args[1]
+	c, dir := newClient(args[0], true), args[1]
 	err := writeFile(filepath.Join(dir, "clients.ndjson"), func(w *bufio.Writer) error {
 		return c.list(ctx, func(row json.RawMessage) error { return line(w, row) })
 	})
