@@ -51,7 +51,17 @@ func nullable(typ string) string {
 
 // DDL returns the ClickHouse statement that creates the table as name, without a
 // semicolon. mark ends the table's comment: "[run=RUN mirror=ID]".
-func (t *Table) DDL(name, mark string) string {
+func (t *Table) DDL(name, mark string) string { return t.ddl(name, mark, ownSettings) }
+
+// CloudDDL returns the statement for ClickHouse Cloud, which makes a
+// SharedMergeTree of it: there blocks are remembered and parts kept by other
+// means, so that the settings for a server's own disk are left out.
+func (t *Table) CloudDDL(name, mark string) string { return t.ddl(name, mark, "") }
+
+// ownSettings let a MergeTree remember the tokens of blocks, and keep a part once it is acknowledged.
+const ownSettings = "SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1\n"
+
+func (t *Table) ddl(name, mark, settings string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "CREATE TABLE %s\n(\n", Ident(name))
 	for i, c := range t.Columns {
@@ -67,7 +77,7 @@ func (t *Table) DDL(name, mark string) string {
 	if t.Partition == Monthly {
 		b.WriteString("PARTITION BY toYYYYMM(occurred_at)\n")
 	}
-	fmt.Fprintf(&b, "ORDER BY (%s)\nSETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1\nCOMMENT %s", t.OrderBy, Quote(t.Comment+" "+mark))
+	fmt.Fprintf(&b, "ORDER BY (%s)\n%sCOMMENT %s", t.OrderBy, settings, Quote(t.Comment+" "+mark))
 	return b.String()
 }
 

@@ -40,7 +40,7 @@ func (c *checks) say(what, detail, remedy string, err error) bool {
 }
 
 func (c *checks) all(ctx context.Context) {
-	conn, err := c.d.connect(ctx, "")
+	conn, err := c.d.connect(ctx, "", false)
 	if !c.say("clickhouse", c.d.target+" answers", "see that the server is up, and that host, port, user and password are right", err) {
 		return
 	}
@@ -95,17 +95,27 @@ func (d *Destination) engine(ctx context.Context, conn driver.Conn) (string, err
 			return "", err
 		}
 	}
-	switch err := rows.Err(); {
-	case err != nil:
+	if err := rows.Err(); err != nil {
 		return "", classify(err)
-	case engine == "":
-		return "", errNoDatabase
-	case engine == "Replicated":
-		return engine, refuse("the database %s is Replicated: tables are exchanged on one node, and the others would show another state", d.database)
-	case engine != "Atomic" && engine != "Shared":
-		return engine, refuse("the database %s has the engine %s, which can't exchange tables at once", d.database, engine)
 	}
-	return engine, nil
+	return engine, judgeDatabase(d.database, engine)
+}
+
+// sharedDatabase is the engine that ClickHouse Cloud gives its databases.
+const sharedDatabase = "Shared"
+
+// judgeDatabase refuses the engines that a publishing can't use.
+func judgeDatabase(name, engine string) error {
+	switch engine {
+	case "Atomic", sharedDatabase:
+		return nil
+	case "":
+		return errNoDatabase
+	case "Replicated":
+		return refuse("the database %s is Replicated: tables are exchanged on one node, and the others would show another state", name)
+	default:
+		return refuse("the database %s has the engine %s, which can't exchange tables at once", name, engine)
+	}
 }
 
 // rights asks for each right, and then does with a table of its own what a

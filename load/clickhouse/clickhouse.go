@@ -42,9 +42,10 @@ type Destination struct {
 	tls                            *tls.Config // nil: none
 	target                         string
 
-	mu   sync.Mutex
-	conn driver.Conn  // nil: not opened yet
-	idle []*ch.Client // connections for blocks that nobody uses now
+	mu    sync.Mutex
+	conn  driver.Conn  // nil: not opened yet
+	cloud bool         // ClickHouse Cloud; known once it is opened
+	idle  []*ch.Client // connections for blocks that nobody uses now
 }
 
 // New makes a destination. It touches nothing. No error holds the password.
@@ -135,34 +136,42 @@ func (d *Destination) open(ctx context.Context) (driver.Conn, error) {
 	if d.conn != nil {
 		return d.conn, nil
 	}
-	if err := d.exists(ctx); err != nil {
+	engine, err := d.exists(ctx)
+	if err != nil {
 		return nil, err
 	}
-	conn, err := d.connect(ctx, d.database)
+	d.cloud = engine == sharedDatabase
+	conn, err := d.connect(ctx, d.database, d.cloud)
 	d.conn = conn
 	return conn, err
 }
 
-// exists fails with errNoDatabase if the database is absent, or if the user may
-// do nothing there, and refuses one of the wrong kind.
-func (d *Destination) exists(ctx context.Context) (err error) {
-	conn, err := d.connect(ctx, "")
+// exists gives the database's engine. It fails with errNoDatabase if the database
+// is absent, or if the user may do nothing there, and refuses one of the wrong kind.
+func (d *Destination) exists(ctx context.Context) (engine string, err error) {
+	conn, err := d.connect(ctx, "", false)
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer func() { err = errors.Join(err, conn.Close()) }()
-	_, err = d.engine(ctx, conn)
-	return err
+	return d.engine(ctx, conn)
 }
 
-// connect opens connections and tries one.
-func (d *Destination) connect(ctx context.Context, database string) (driver.Conn, error) {
+// connect opens connections and tries one. In ClickHouse Cloud each may come to
+// another replica, which hears of a change a little later: there is only one, then,
+// for which statements queue, and what is read of the rows that blocks brought
+// waits until the replica has them.
+func (d *Destination) connect(ctx context.Context, database string, cloud bool) (driver.Conn, error) {
+	connections, wait := 4, dialTimeout
+	if cloud {
+		connections, wait = 1, readTimeout
+	}
 	conn, err := clickhouse.Open(&clickhouse.Options{
 		Addr: []string{d.addr}, TLS: d.tls,
 		Auth:        clickhouse.Auth{Database: database, Username: d.user, Password: d.password},
-		DialTimeout: dialTimeout, ReadTimeout: readTimeout, MaxOpenConns: 4, MaxIdleConns: 2,
+		DialTimeout: wait, ReadTimeout: readTimeout, MaxOpenConns: connections, MaxIdleConns: min(connections, 2),
 		ClientInfo: clickhouse.ClientInfo{Products: []struct{ Name, Version string }{{Name: clientName}}},
-		Settings:   clickhouse.Settings{"alter_sync": 1, "mutations_sync": 1},
+		Settings:   clickhouse.Settings{"alter_sync": 1, "mutations_sync": 1, "async_insert": 0, "select_sequential_consistency": 1},
 	})
 	if err != nil {
 		return nil, err
@@ -178,7 +187,7 @@ func (d *Destination) create(ctx context.Context) (err error) {
 	if _, err := d.open(ctx); !errors.Is(err, errNoDatabase) {
 		return err
 	}
-	conn, err := d.connect(ctx, "")
+	conn, err := d.connect(ctx, "", false)
 	if err != nil {
 		return err
 	}

@@ -137,11 +137,21 @@ func (s *stage) makeTables(ctx context.Context) error {
 		}
 	}
 	for _, id := range slices.Sorted(maps.Keys(s.build)) {
-		if err := s.d.exec(ctx, schemas.Get(id).DDL(s.build[id], s.mark().String())); err != nil {
+		if err := s.d.exec(ctx, s.d.ddl(schemas.Get(id), s.build[id], s.mark())); err != nil {
 			return fmt.Errorf("make %s: %w", s.build[id], err)
 		}
 	}
 	return nil
+}
+
+// ddl is the statement that makes a table in the database, which must be open.
+func (d *Destination) ddl(t *schemas.Table, name string, m mark) string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.cloud {
+		return t.CloudDDL(name, m.String())
+	}
+	return t.DDL(name, m.String())
 }
 
 func (s *stage) mark() mark { return mark{s.run.Run, s.run.Mirror} }

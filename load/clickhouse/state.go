@@ -128,23 +128,34 @@ func (s *state) foreign(database string) error {
 		switch {
 		case !t.ours:
 			return refuse("%s.%s is not ours: its comment doesn't end in [run=… mirror=…]; rename it, or give another database", database, t.name)
-		case t.engine != "MergeTree":
+		case strings.HasPrefix(t.engine, "Replicated"):
+			return refuse("%s.%s is %s: tables are exchanged on one node, and the others would show another state; rename or drop it", database, t.name, t.engine)
+		case !is(t.engine, mergeTree):
 			return refuse("%s.%s has the engine %s, not MergeTree; rename or drop it", database, t.name, t.engine)
 		}
 		if alien := alien(t.columns, columnsOf(want)); alien != "" {
 			return refuse("%s.%s was altered: it has the column %s, which this version doesn't know; rename or drop the table, and it is built anew without a call", database, t.name, alien)
 		}
 	}
-	engines := map[string]string{runsTable: "MergeTree", partitionsTable: "MergeTree"}
+	engines := map[string]string{runsTable: mergeTree, partitionsTable: mergeTree}
 	for _, v := range schemas.Views(schemas.ClickHouse, "UTC") {
 		engines[v.Name] = "View"
 	}
 	for name, engine := range engines {
-		if have, ok := s.other[name]; ok && have != engine {
+		if have, ok := s.other[name]; ok && !is(have, engine) {
 			return refuse("%s.%s is a %s, not a %s of ours; rename it, or give another database", database, name, have, engine)
 		}
 	}
 	return nil
+}
+
+// mergeTree is the engine of all our tables.
+const mergeTree = "MergeTree"
+
+// is tells whether an engine is the one that was asked for: ClickHouse Cloud makes
+// a MergeTree a SharedMergeTree, whatever was written.
+func is(have, asked string) bool {
+	return have == asked || asked == mergeTree && have == "Shared"+mergeTree
 }
 
 // columnsOf gives the columns that a table should have, as inspect does.
