@@ -1,6 +1,7 @@
 # `make` or `make help` lists the targets. Building needs Go alone; the tests
 # also need Python 3.11 or newer, whose readers (DuckDB, pyarrow) come by a lock
-# file into .venv, and npm, with which a ClickHouse comes into .clickhouse.
+# file into .venv and Airflow into .airflow, and npm, with which a ClickHouse
+# comes into .clickhouse.
 # Every target can be run again and costs little when nothing has changed.
 
 SHELL         := bash
@@ -9,6 +10,7 @@ SHELL         := bash
 
 TOOL  := go tool -modfile=tools.mod
 VENV  := .venv
+AIRFLOW := .airflow
 COUNT ?= 6
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 BENCH ?= .
@@ -27,7 +29,7 @@ demo-clickhouse: build clickhouse-server ## the same into a real ClickHouse, and
 	@go run ./test/demo -clickhouse
 
 .PHONY: test
-test: lint test-go test-readers ## everything that CI runs
+test: lint test-go test-readers test-deploy ## everything that CI runs
 
 .PHONY: test-go
 test-go: clickhouse ## the Go tests, with the race detector, in random order
@@ -37,6 +39,10 @@ test-go: clickhouse ## the Go tests, with the race detector, in random order
 .PHONY: test-readers
 test-readers: build readers clickhouse-server ## published tables read by DuckDB, pyarrow and ClickHouse, against the truth
 	$(VENV)/bin/python -m pytest -q test/readers test/bench
+
+.PHONY: test-deploy
+test-deploy: build airflow ## deploy/: the DAGs in a real Airflow
+	$(AIRFLOW)/bin/python -m pytest -q test/airflow
 
 .PHONY: lint
 lint: ## go vet, the import rules and the house style
@@ -93,10 +99,14 @@ clickhouse-server: clickhouse
 readers: ## DuckDB and pyarrow into .venv, by hash
 	@bash test/readers/install.sh $(VENV)
 
+.PHONY: airflow
+airflow: ## Airflow into .airflow, by hash
+	@bash test/airflow/install.sh $(AIRFLOW)
+
 .PHONY: lock
-lock: readers ## write the readers' lock file anew from requirements.in
-	bash test/readers/lock.sh $(VENV)
+lock: readers ## write the lock files of the Python environments anew from requirements.in
+	bash test/readers/lock.sh $(VENV) test/readers test/airflow
 
 .PHONY: clean
 clean: ## remove what make has made
-	rm -rf bin $(VENV) .clickhouse data/bench.txt data/demo-*
+	rm -rf bin $(VENV) $(AIRFLOW) .clickhouse data/bench.txt data/demo-*

@@ -1,14 +1,16 @@
 #!/usr/bin/env bash
-# Installs the Python readers by hash: install.sh [--optional] VENV.
+# Installs the Python readers by hash: install.sh [--optional] VENV [LOCK WHAT].
 # A stamp holds the lock file's sum, so a second call does nothing. With
-# --optional a machine without a fit Python is told so and is no failure.
+# --optional a machine without a fit Python is told so and is no failure. With
+# another lock file it installs what that names.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 
 optional=
 if [ "$1" = --optional ]; then optional=1; shift; fi
 venv=$1
-lock=$here/requirements.lock
+lock=${2:-$here/requirements.lock}
+what=${3:-DuckDB and pyarrow}
 stamp=$venv/.installed
 
 give_up() {
@@ -43,12 +45,12 @@ if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$sum" ] && "$venv/bin/python" -c ''
     exit 0
 fi
 
-python=$(find_python) || give_up "The readers' tests need Python 3.11 or newer, and there is none on the PATH." \
+python=$(find_python) || give_up "The tests and $what need Python 3.11 or newer, and there is none on the PATH." \
     "Remedy: install it (Debian: apt-get install python3 python3-venv) and run make again."
 make_venv || give_up "Python can make no environment here: $python has neither ensurepip nor pip." \
     "Remedy: install them (Debian: apt-get install python3-venv) and run make again."
 
-echo "installing DuckDB and pyarrow into $venv"
+echo "installing $what into $venv"
 "${pip[@]}" install --quiet --disable-pip-version-check --only-binary=:all: --require-hashes -r "$lock" ||
-    give_up "The readers could not be installed into $venv; see pip's message above."
+    give_up "$what could not be installed into $venv; see pip's message above."
 echo "$sum" >"$stamp"
