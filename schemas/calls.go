@@ -2,8 +2,8 @@ package schemas
 
 func calls() Table {
 	return events("calls", "One row a telephone call",
-		null(Enum, "callee", "callee", "number called"),
-		null(Text, "caller", "caller", "number calling"),
+		holding(Phone, null(Enum, "callee", "callee", "number called")),
+		holding(Phone, null(Text, "caller", "caller", "number calling")),
 		null(Int, "duration_seconds", "duration", "duration in seconds"),
 		null(Enum, "status", "status", "ANSWER, BUSY, NOANSWER and other outcomes"),
 		null(Text, "file_url", "file_url", "recording"),

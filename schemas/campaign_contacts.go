@@ -6,7 +6,7 @@ func campaignContacts() Table {
 		Columns: []Column{
 			projectColumn(),
 			req(Int, "campaign_id", "the question", "campaign"),
-			req(Text, "contact", "contact", "email"),
+			holding(Email, req(Text, "contact", "contact", "email")),
 			req(Enum, "metric", "key of metrics", "sent, delivered, opened, click, unsubscribe, spam, and new ones as they come"),
 			req(Int, "emails", "its value", "emails in that state; only > 0"),
 		},

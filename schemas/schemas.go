@@ -70,6 +70,7 @@ type Column struct {
 	Nullable bool
 	From     string // the API's name for it (a path for nested ones), or in a word where it comes from
 	Comment  string
+	Holds    Holds // of texts; what privacy rules make of them
 }
 
 // Partitioning says how a table is split into files and ClickHouse partitions.
@@ -212,6 +213,12 @@ func extraColumn() Column {
 // null declares a nullable column.
 func null(k Kind, name, from, comment string) Column {
 	return Column{Name: name, Kind: k, Nullable: true, From: from, Comment: comment}
+}
+
+// holding declares what a column of text holds.
+func holding(h Holds, c Column) Column {
+	c.Holds = h
+	return c
 }
 
 // req declares a column that is never null.

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"roistat-etl/schemas"
+	"roistat-etl/transform/privacy"
 	"roistat-etl/transform/value"
 )
 
@@ -21,13 +22,16 @@ type contacts struct {
 	words  *vocabulary
 	list   []contact
 	texts  []byte // what the list points into
+	shown  []byte // scratch
 	faulty []bool // by place: whether its metrics have a reject
 }
 
+// contact is what one row says of a contact and a metric. By contact equal ones
+// are found, a hash of it if that is what is shown.
 type contact struct {
-	contact, metric []byte
-	emails          int64
-	ordinal         int
+	shown, contact, metric []byte
+	emails                 int64
+	ordinal                int
 }
 
 // Campaigns projects the contacts of all campaigns: the rows of
@@ -64,9 +68,7 @@ func (p *Projector) campaign(c *schemas.Campaign) error {
 			p.rejects.add(reject{source: schemas.SourceCampaign, ordinal: int64(ordinal), reason: reason, raw: raw})
 		}
 	}
-	slices.SortFunc(s.list, func(a, b contact) int {
-		return cmp.Or(bytes.Compare(a.metric, b.metric), bytes.Compare(a.contact, b.contact), cmp.Compare(a.ordinal, b.ordinal))
-	})
+	slices.SortFunc(s.list, compareContacts)
 	for start := 0; start < len(s.list); {
 		end := start + 1
 		for end < len(s.list) && s.list[start].same(&s.list[end]) {
@@ -79,6 +81,15 @@ func (p *Projector) campaign(c *schemas.Campaign) error {
 		start = end
 	}
 	return nil
+}
+
+// compareContacts puts rows in the order of what is shown, so that the order
+// tells nothing more, and equal contacts together.
+func compareContacts(a, b contact) int {
+	if c := cmp.Or(bytes.Compare(a.metric, b.metric), bytes.Compare(a.shown, b.shown)); c != 0 {
+		return c
+	}
+	return cmp.Or(bytes.Compare(a.contact, b.contact), cmp.Compare(a.ordinal, b.ordinal))
 }
 
 func (c *contact) same(other *contact) bool {
@@ -95,7 +106,7 @@ func (p *Projector) contactRow(ordinal int, raw []byte) schemas.Reason {
 	if !ok || len(text) == 0 {
 		return schemas.NoID
 	}
-	text = s.keep(text)
+	shown, text := p.shownContact(text)
 	metrics := p.whole.get(metricsKey)
 	w.readMap(metrics)
 	for i, e := range w.entries {
@@ -106,13 +117,30 @@ func (p *Projector) contactRow(ordinal int, raw []byte) schemas.Reason {
 		if !ok {
 			w.fault(metrics.Key, schemas.Int)
 		} else if n > 0 {
-			s.list = append(s.list, contact{text, s.keep(e.key), n, ordinal})
+			s.list = append(s.list, contact{shown, text, s.keep(e.key), n, ordinal})
 		}
 	}
 	if len(w.faults) > 0 {
 		p.faulty(ordinal, raw)
 	}
 	return ""
+}
+
+// shownContact keeps a contact, as it is shown and as it is told from others. Two
+// contacts with one hash are one, two with one mask are not.
+func (p *Projector) shownContact(text []byte) (shown, identity []byte) {
+	s := &p.contacts
+	switch p.protector.contact {
+	case schemas.HashValue:
+		s.shown = p.protector.hasher.Append(s.shown[:0], text, schemas.Email)
+	case schemas.MaskValue:
+		s.shown = privacy.AppendMask(s.shown[:0], text, schemas.Email)
+		return s.keep(s.shown), s.keep(text)
+	default:
+		s.shown = append(s.shown[:0], text...)
+	}
+	shown = s.keep(s.shown)
+	return shown, shown
 }
 
 // emails returns the value of a metric, 0 for none; false: it is no count.
@@ -157,7 +185,7 @@ func (p *Projector) addUp(c *schemas.Campaign, equal []contact) {
 	columns := p.tables[schemas.CampaignContacts].columns
 	columns[0].text(p.project)
 	columns[1].int(c.ID)
-	columns[2].text(equal[0].contact)
+	columns[2].text(equal[0].shown)
 	columns[3].text(equal[0].metric)
 	columns[4].int(sum)
 }

@@ -122,6 +122,27 @@ func (c *column) entries() {
 	c.row(true)
 }
 
+// isValid tells whether a row has a value.
+func (c *column) isValid(row int) bool {
+	return !c.nullable || c.valid[row>>3]>>(row&7)&1 == 1
+}
+
+// value returns the text of a row, on loan.
+func (c *column) value(row int) []byte {
+	start := int32(0)
+	if row > 0 {
+		start = c.ends[row-1]
+	}
+	return c.bytes[start:c.ends[row]]
+}
+
+// blank takes the values of all rows of a nullable column of texts.
+func (c *column) blank() {
+	c.bytes, c.nulls = emptied(c.bytes), c.rows
+	clear(c.valid)
+	clear(c.ends)
+}
+
 // check reports texts that the offsets of one array cannot reach.
 func (c *column) check() error {
 	if c.keys != nil {

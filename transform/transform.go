@@ -16,6 +16,8 @@ type Options struct {
 	Project  string         // project number, the first column of every table
 	Location *time.Location // where times without an offset were written; nil: UTC
 	KeepGone bool           // whether the feeds of clients that left the list are projected
+	Rules    schemas.Rules  // privacy rules; none: everything is as it came
+	Salt     []byte         // of rules that hash, at least privacy.MinSalt bytes
 }
 
 // Batches are the rows that one call made, and what became of the items:
@@ -60,6 +62,7 @@ type Projector struct {
 	size     int                  // about how many bytes the rows have that were not given
 
 	attribution attribution
+	protector   protector
 }
 
 // pieceBytes is the size from which rows are given although the block goes on.
@@ -80,6 +83,7 @@ func New(mem memory.Allocator, o Options) *Projector {
 	}
 	p.decoders = newDecoders(&p.tables)
 	p.attribution = newAttribution(p.decoders.tables[schemas.Visits], p.tables[schemas.Orders])
+	p.protector = newProtector(&p.tables, o.Rules, o.Salt)
 	return p
 }
 
@@ -172,8 +176,12 @@ func (p *Projector) empty() {
 	p.counts, p.size = Batches{}, 0
 }
 
-// batches copies what the tables hold.
+// batches copies what the tables hold, which is the one way out for rows: here
+// the privacy rules are applied.
 func (p *Projector) batches() (*Batches, error) {
+	if err := p.protector.apply(); err != nil {
+		return nil, err
+	}
 	for _, t := range p.tables {
 		if err := t.check(); err != nil {
 			return nil, err
