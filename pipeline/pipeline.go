@@ -228,5 +228,8 @@ func (r *running) timed(d *time.Duration, f func() error) error {
 }
 
 func transformOptions(p *config.Pipeline) transform.Options {
-	return transform.Options{Project: p.Project, Location: p.Transform.Timezone, KeepGone: p.Transform.GoneClients == config.GoneKeep}
+	return transform.Options{
+		Project: p.Project, Location: p.Transform.Timezone, KeepGone: p.Transform.GoneClients == config.GoneKeep,
+		Rules: p.Transform.Privacy, Salt: []byte(p.Transform.Salt.Reveal()),
+	}
 }

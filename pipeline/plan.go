@@ -106,13 +106,19 @@ func (n *Plan) cost(p *config.Pipeline, budget, spent int64) {
 	n.Seconds = int64(math.Ceil(wait + float64(min(last%perHour+1, n.Calls))/p.API.PerSecond))
 }
 
-// readDestinations tells which tables a run would project anew for their version.
+// readDestinations tells which tables a run would project anew, for other privacy
+// rules or for their version.
 func (n *Plan) readDestinations(ctx context.Context, p *config.Pipeline) (err error) {
 	destinations, err := openDestinations(p)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, closeDestinations(destinations)) }()
+	changes, err := privacyChanges(ctx, p, destinations)
+	if err != nil {
+		return err
+	}
+	n.SchemaChanges = append(n.SchemaChanges, changes...)
 	for _, d := range destinations {
 		if e, ok := d.Destination.(load.Evolver); ok {
 			changes, err := e.SchemaChanges(ctx)

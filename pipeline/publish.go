@@ -145,15 +145,22 @@ func (r *running) publish(ctx context.Context, rows *projection) error {
 	return r.settle(context.WithoutCancel(ctx))
 }
 
-// settle notes which extraction each destination shows, so that verify knows
-// when to compare it with the mirror.
+// settle notes which extraction each destination shows and under which privacy
+// rules, so that verify knows when to compare it with the mirror.
 func (r *running) settle(ctx context.Context) error {
 	extracted, err := r.mirror.Meta(ctx, metaExtracted)
 	if err != nil {
 		return err
 	}
+	rules, err := protectionOf(r.pipeline).encode()
+	if err != nil {
+		return err
+	}
 	for i, d := range r.destinations {
 		if err := r.mirror.SetMeta(ctx, metaShown(d), shown(r.report.Destinations[i].Run, extracted)); err != nil {
+			return err
+		}
+		if err := r.mirror.SetMeta(ctx, metaProtection(d), rules); err != nil {
 			return err
 		}
 	}

@@ -26,14 +26,17 @@ type RejectFilter struct {
 var errEnough = errors.New("enough")
 
 // Rejects projects the mirror and gives the rejects that the filter picks, in
-// the order of the table, to each. It publishes and changes nothing.
+// the order of the table, to each: as the privacy rules leave them. It publishes
+// and changes nothing.
 func Rejects(ctx context.Context, p *config.Pipeline, f RejectFilter, each func(Row) error) (err error) {
 	m, err := mirror.OpenReader(ctx, p.Mirror)
 	if err != nil {
 		return mirrorError(ctx, err)
 	}
 	defer func() { err = errors.Join(err, m.Close()) }()
-	s := &rejectScan{filter: f, each: each, projector: transform.New(memory.NewGoAllocator(), transformOptions(p))}
+	opt := transformOptions(p)
+	opt.Rules = opt.Rules.Only(schemas.Get(schemas.Rejects)) // no other table is shown, nor its salt needed
+	s := &rejectScan{filter: f, each: each, projector: transform.New(memory.NewGoAllocator(), opt)}
 	err = s.scan(ctx, m)
 	if errors.Is(err, errEnough) {
 		return nil

@@ -56,6 +56,8 @@ type mirrorRows struct {
 	id         string
 	extracted  string            // run that last extracted into the mirror
 	shown      map[string]string // by destination
+	rules      map[string]string // by destination: the protection of what it shows
+	now        string            // the protection of these rows
 	digests    map[partitionKey]load.Digest
 	partitions []load.Partition
 }
@@ -152,6 +154,8 @@ func (v *verifier) comparable(ctx context.Context, d destination, m *load.Manife
 		return nil, manifestOnly + "another one was published", nil
 	case v.mirror.shown[d.String()] != shown(m.Run, v.mirror.extracted):
 		return nil, manifestOnly + "run " + v.mirror.extracted + " has extracted since", nil
+	case v.mirror.rules[d.String()] != v.mirror.now:
+		return nil, manifestOnly + "the privacy rules or the salt have changed since", nil
 	}
 	return v.mirror, "as the manifest says and as the mirror projects", nil
 }
@@ -168,6 +172,9 @@ func (r *mirrorRows) note(ctx context.Context, m *mirror.Reader, destinations []
 		if r.shown[d.String()], err = m.Meta(ctx, metaShown(d)); err != nil {
 			return err
 		}
+		if r.rules[d.String()], err = m.Meta(ctx, metaProtection(d)); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -178,7 +185,10 @@ func (v *verifier) projectMirror(ctx context.Context) (_ *mirrorRows, err error)
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, m.Close()) }()
-	rows := &mirrorRows{digests: map[partitionKey]load.Digest{}, shown: map[string]string{}}
+	rows := &mirrorRows{digests: map[partitionKey]load.Digest{}, shown: map[string]string{}, rules: map[string]string{}}
+	if rows.now, err = protectionOf(v.pipeline).encode(); err != nil {
+		return nil, err
+	}
 	if err := rows.note(ctx, m, v.destinations); err != nil {
 		return nil, err
 	}

@@ -17,12 +17,15 @@ func (a *app) rejectsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "rejects [PIPELINE…]",
 		Short: "Show what could not be used and why, with the raw JSON",
+		Long: `Shows what could not be used and why, as the table rejects has it: with the raw
+JSON, unless there are privacy rules and rejects.raw is not kept by one of them.
+What the API gave of a client, roistat-etl show CLIENT shows in any case.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := checkRejectFilter(f); err != nil {
 				return err
 			}
 			f.HasClient = cmd.Flags().Changed("client")
-			list, err := a.readable(args)
+			list, err := a.projectable(args, schemas.Get(schemas.Rejects))
 			if err != nil {
 				return err
 			}
@@ -72,9 +75,12 @@ func (p *rejectPrinter) take(r pipeline.Row) error {
 		p.head = true
 		fmt.Fprint(p.text.Writer, "source\tclient\tordinal\ttype\tfield\treason\traw\n")
 	}
-	raw, _ := r.Get("raw").(string)
+	raw := r.Get("raw") // null where privacy rules silence it
+	if text, ok := raw.(string); ok {
+		raw = cut(text, rawShown)
+	}
 	fmt.Fprintf(p.text.Writer, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", show(r.Get("source")), show(r.Get("client_id")), show(r.Get("ordinal")),
-		show(r.Get("type")), show(r.Get("field")), show(r.Get("reason")), show(cut(raw, rawShown)))
+		show(r.Get("type")), show(r.Get("field")), show(r.Get("reason")), show(raw))
 	return nil
 }
 

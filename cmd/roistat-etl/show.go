@@ -15,6 +15,9 @@ func (a *app) showCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "show CLIENT [PIPELINE…]",
 		Short: "Show one client's raw row and feed, and the rows and rejects made of them",
+		Long: `Shows one client: first the row and the feed as the API gave them, which the
+mirror keeps whatever the privacy rules say, then the rows and rejects made of
+them as they are published, by the rules.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return usageError{fmt.Errorf("name the client: roistat-etl show CLIENT [PIPELINE…]")}
@@ -23,7 +26,7 @@ func (a *app) showCommand() *cobra.Command {
 			if err != nil {
 				return usageError{fmt.Errorf("%q is no client id: a whole number", args[0])}
 			}
-			list, err := a.readable(args[1:])
+			list, err := a.projectable(args[1:])
 			if err != nil {
 				return err
 			}

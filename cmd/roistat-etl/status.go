@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/dustin/go-humanize"
@@ -9,6 +10,7 @@ import (
 
 	"roistat-etl/pipeline"
 	"roistat-etl/pipeline/config"
+	"roistat-etl/schemas"
 )
 
 func (a *app) statusCommand() *cobra.Command {
@@ -43,6 +45,23 @@ func (a *app) readable(names []string) ([]*config.Pipeline, error) {
 		return nil, err
 	}
 	return list, resolve(list, config.NeedMirror|config.NeedTransform|config.NeedLoad|config.NeedPassword)
+}
+
+// projectable picks pipelines for a command that also makes rows of some tables,
+// of all if it names none: those that hash need their salt.
+func (a *app) projectable(names []string, tables ...*schemas.Table) ([]*config.Pipeline, error) {
+	list, err := a.readable(names)
+	if err != nil {
+		return nil, err
+	}
+	var hashing []*config.Pipeline
+	for _, p := range list {
+		rules := func(t *schemas.Table) bool { return p.Transform.Privacy.Only(t).Hash() }
+		if len(tables) == 0 || slices.ContainsFunc(tables, rules) {
+			hashing = append(hashing, p)
+		}
+	}
+	return list, resolve(hashing, config.NeedSalt)
 }
 
 func (a *app) printStatus(s *pipeline.Status) error {

@@ -19,7 +19,7 @@ and rows and digests are compared with the manifest; with the mirror too, where
 nothing was extracted since the publishing. Exits 1 if anything is not as it
 should be.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			list, err := a.readable(args)
+			list, err := a.projectable(args)
 			if err != nil {
 				return err
 			}

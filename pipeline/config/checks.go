@@ -24,7 +24,7 @@ func check(p *Pipeline, found *problems) {
 		}
 	}
 	checkCampaigns(p, found)
-	if hashes(p) && len(p.src.set(&p.Transform.Salt, &p.Transform.SaltFile)) == 0 {
+	if p.Transform.Privacy.Hash() && len(p.src.set(&p.Transform.Salt, &p.Transform.SaltFile)) == 0 {
 		found.add(p.src.where(&p.Transform.Privacy), "transform.privacy: hash wants transform.salt or transform.salt_file")
 	}
 	refuse(p, found)
@@ -39,15 +39,6 @@ func checkCampaigns(p *Pipeline, found *problems) {
 		}
 		seen[c.ID] = c.ID != 0
 	}
-}
-
-func hashes(p *Pipeline) bool {
-	for _, action := range p.Transform.Privacy {
-		if action == "hash" {
-			return true
-		}
-	}
-	return false
 }
 
 // checkAll judges the pipelines together.

@@ -3,6 +3,8 @@ package config
 import (
 	"encoding/json"
 	"time"
+
+	"roistat-etl/schemas"
 )
 
 // RoistatURL is the base URL of Roistat's own API, the default of base_url.
@@ -80,8 +82,8 @@ type Transform struct {
 	ReportTimezone *time.Location // of the days in the views; nil only if unresolved
 	GoneClients    string         // GoneDrop or GoneKeep
 	RetainGone     time.Duration  // then the raw data of a gone client is deleted
-	// Privacy maps TABLE.COLUMN or orders.fields.KEY to hash, mask, drop or keep.
-	Privacy  map[string]string
+	// Privacy are the rules by TABLE.COLUMN or orders.fields.KEY.
+	Privacy  schemas.Rules
 	Salt     Secret // of hash, after Resolve(NeedSalt); 16 bytes or more
 	SaltFile string
 }

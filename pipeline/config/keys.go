@@ -7,9 +7,8 @@ import (
 )
 
 var (
-	namePattern    = regexp.MustCompile(`^[a-z0-9_-]+$`)
-	metricPattern  = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
-	privacyPattern = regexp.MustCompile(`^(orders\.fields\.[^[:cntrl:]]+|[a-z_]+\.[a-z0-9_]+)$`)
+	namePattern   = regexp.MustCompile(`^[a-z0-9_-]+$`)
+	metricPattern = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
 )
 
 // document is the whole file before its pipelines are read.

@@ -6,6 +6,8 @@ import (
 	"io"
 	"os"
 	"strings"
+
+	"roistat-etl/transform/privacy"
 )
 
 // Need is a set of parts of a pipeline that a command uses.
@@ -15,7 +17,7 @@ type Need uint
 const (
 	NeedAPI       Need = 1 << iota // api with its key, and extract
 	NeedTransform                  // transform but for the salt
-	NeedSalt                       // the salt of hash rules
+	NeedSalt                       // the salt, if any rule hashes
 	NeedGates                      // gates
 	NeedMirror                     // mirror and mirror_backup
 	NeedLoad                       // load but for passwords
@@ -26,7 +28,6 @@ const (
 const (
 	fileSuffix    = "_file"
 	maxSecretFile = 64 << 10
-	minSalt       = 16
 )
 
 // twin gives the name of the key that a key excludes, if there is one.
@@ -53,7 +54,7 @@ func Resolve(pipelines []*Pipeline, needs Need) error {
 		}
 		found.file = p.src.file
 		for _, l := range p.src.later {
-			if l.need&needs == 0 {
+			if l.need&p.has(needs) == 0 {
 				continue
 			}
 			if fault := l.run(); fault != "" {
@@ -62,6 +63,15 @@ func Resolve(pipelines []*Pipeline, needs Need) error {
 		}
 	}
 	return found.err()
+}
+
+// has gives those of the needs that the pipeline has: without a rule that hashes
+// nobody needs its salt.
+func (p *Pipeline) has(needs Need) Need {
+	if !p.Transform.Privacy.Hash() {
+		return needs &^ NeedSalt
+	}
+	return needs
 }
 
 // secret is a key whose value is never shown. One without variables is looked
@@ -175,8 +185,8 @@ func headerText(text string) error {
 }
 
 func saltText(text string) error {
-	if len(text) < minSalt {
-		return fmt.Errorf("is shorter than %d bytes", minSalt)
+	if len(text) < privacy.MinSalt {
+		return fmt.Errorf("is shorter than %d bytes", privacy.MinSalt)
 	}
 	return nil
 }

@@ -12,8 +12,6 @@ type refusal struct {
 // refusals lists what this version cannot do yet: a later one deletes lines.
 func refusals() []refusal {
 	return []refusal{
-		{"apply privacy rules", func(p *Pipeline) []any { return only(&p.Transform.Privacy, len(p.Transform.Privacy) > 0) }},
-		{"use a salt", func(p *Pipeline) []any { return p.src.set(&p.Transform.Salt, &p.Transform.SaltFile) }},
 		{"back the mirror up", func(p *Pipeline) []any { return only(&p.MirrorBackup, p.MirrorBackup != "") }},
 		{"write Parquet to S3", func(p *Pipeline) []any {
 			return each(p, func(d *Destination) (any, bool) {
