@@ -40,7 +40,7 @@ func (r *running) state(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r.report.Feeds.NeverFetched = stats.NeverFetched
+	r.report.Feeds.NeverFetched, r.report.Details.NeverFetched = stats.NeverFetched, stats.NeverFetched
 	if !stats.Oldest.IsZero() {
 		at := stats.Oldest.UTC()
 		r.report.Feeds.OldestAt = &at

@@ -53,6 +53,7 @@ type Options struct {
 
 	Log      *slog.Logger
 	Progress *Progress       // tells how far the extraction is; may be nil
+	Begun    func(*Report)   // called once the run has its mirror and its name; may be nil
 	ExitCode func(Class) int // for the report
 
 	Transport http.RoundTripper // replaces the network, in tests
@@ -70,6 +71,9 @@ func Run(ctx context.Context, p *config.Pipeline, o Options) *Report {
 	}
 	if err != nil { // nothing else has said so
 		r.finish(err)
+	}
+	if r.mirror == nil {
+		r.report.recall(context.WithoutCancel(ctx), p.Mirror)
 	}
 	return r.report
 }
@@ -101,6 +105,9 @@ func (r *running) locked(ctx context.Context) (err error) {
 		return aborted(ctx, err)
 	}
 	r.mirror = m
+	if r.options.Begun != nil {
+		r.options.Begun(r.report)
+	}
 	err = aborted(ctx, r.stages(ctx))
 	unhurried := context.WithoutCancel(ctx)
 	r.finish(errors.Join(err, r.state(unhurried)))
@@ -161,7 +168,12 @@ func mirrorError(ctx context.Context, err error) error {
 
 // record keeps the report in the mirror, whatever came of the run.
 func (r *running) record(ctx context.Context) error {
-	text, err := r.report.encode()
+	before, err := latest(ctx, r.mirror.Reader)
+	if err != nil {
+		return err
+	}
+	r.report.carry(before)
+	text, err := r.report.keep()
 	if err != nil {
 		return err
 	}
@@ -180,7 +192,7 @@ func (r *running) stages(ctx context.Context) (err error) {
 		return err
 	}
 	if !r.options.NoExtract {
-		if err := r.timed(&r.report.stages.Extract, func() error { return r.extract(ctx) }); err != nil {
+		if err := r.timed(&r.report.Details.Stages.Extract, func() error { return r.extract(ctx) }); err != nil {
 			return err
 		}
 		if err := r.purge(ctx); err != nil {
@@ -193,7 +205,7 @@ func (r *running) stages(ctx context.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, spool.Close()) }()
 	var rows *projection
-	err = r.timed(&r.report.stages.Transform, func() (err error) {
+	err = r.timed(&r.report.Details.Stages.Transform, func() (err error) {
 		rows, err = project(ctx, memory.NewGoAllocator(), r.mirror, spool, transformOptions(r.pipeline), r.workers())
 		return err
 	})
@@ -201,7 +213,8 @@ func (r *running) stages(ctx context.Context) (err error) {
 		return err
 	}
 	r.report.Rejects = RejectCounts{Items: rows.counts.itemRejects, Fields: rows.counts.fieldRejects}
-	return r.timed(&r.report.stages.Load, func() error { return r.publish(ctx, rows) })
+	r.report.Details.Rejects = rows.counts.reasons
+	return r.timed(&r.report.Details.Stages.Load, func() error { return r.publish(ctx, rows) })
 }
 
 // purge deletes the raw data of clients that left long ago.

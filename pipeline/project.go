@@ -34,6 +34,8 @@ type projection struct {
 // counts adds up what the projected batches said of themselves.
 type counts struct {
 	items, events, feedRejects, itemRejects, fieldRejects, live int64
+
+	reasons map[schemas.Reason]int64
 }
 
 func (c *counts) add(b *transform.Batches) {
@@ -43,6 +45,17 @@ func (c *counts) add(b *transform.Batches) {
 	c.itemRejects += b.ItemRejects
 	c.fieldRejects += b.FieldRejects
 	c.live += b.LiveClients
+	c.because(b.Reasons)
+}
+
+// because adds rejects by reason.
+func (c *counts) because(reasons map[schemas.Reason]int64) {
+	if c.reasons == nil && len(reasons) > 0 {
+		c.reasons = make(map[schemas.Reason]int64, len(reasons))
+	}
+	for reason, n := range reasons {
+		c.reasons[reason] += n
+	}
 }
 
 // law checks that no item was lost or doubled between the feeds and the rows.
@@ -271,6 +284,7 @@ func (p *projector) append(e encoded) error {
 	p.counts.itemRejects += e.counts.itemRejects
 	p.counts.fieldRejects += e.counts.fieldRejects
 	p.counts.live += e.counts.live
+	p.counts.because(e.counts.reasons)
 	for _, rows := range e.tables {
 		if err := p.spool.Append(rows); err != nil {
 			return err

@@ -41,11 +41,8 @@ type Report struct {
 	Destinations  []DestinationState     `json:"destinations"`
 	Error         *string                `json:"error"`
 
-	stages Stages // where the time went; for the person who reads the report
+	Details Details `json:"-"` // what the mirror keeps beside it
 }
-
-// Stages is how long each stage of a run took.
-type Stages struct{ Extract, Transform, Load time.Duration }
 
 // CallCounts counts the calls of a run by kind. Retried and Refused are of all kinds.
 type CallCounts struct {
@@ -125,7 +122,7 @@ func newReport(run, pipeline, project string, start time.Time) *Report {
 	}
 }
 
-// encode writes the report as the mirror and the destinations keep it.
+// encode writes the report as the destinations keep it.
 func (r *Report) encode() (string, error) {
 	text, err := json.Marshal(r)
 	if err != nil {

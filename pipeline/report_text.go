@@ -46,7 +46,7 @@ func (r *Report) writeFacts(b *strings.Builder) {
 	if r.Rejects.Items+r.Rejects.Fields > 0 {
 		fmt.Fprintf(t, "  rejects\t%s items, %s fields: see roistat-etl rejects %s\n", n(r.Rejects.Items), n(r.Rejects.Fields), r.Pipeline)
 	}
-	fmt.Fprintf(t, "  time\textract %s, transform %s, load %s\n", short(r.stages.Extract), short(r.stages.Transform), short(r.stages.Load))
+	fmt.Fprintf(t, "  time\textract %s, transform %s, load %s\n", short(r.Details.Stages.Extract), short(r.Details.Stages.Transform), short(r.Details.Stages.Load))
 	_ = t.Flush() // a strings.Builder never fails
 }
 

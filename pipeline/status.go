@@ -2,7 +2,6 @@ package pipeline
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -79,11 +78,11 @@ func (s *Status) readMirror(ctx context.Context, path string) (err error) {
 		return err
 	}
 	for _, r := range runs {
-		var report Report
-		if err := json.Unmarshal([]byte(r.Report), &report); err != nil {
-			return fmt.Errorf("read the report of run %s: %w", r.Run, err)
+		report, err := readKept(r)
+		if err != nil {
+			return err
 		}
-		s.Runs = append(s.Runs, report)
+		s.Runs = append(s.Runs, *report)
 	}
 	return nil
 }

@@ -47,6 +47,11 @@ const (
 	APIRefused Reason = "api_refused"
 )
 
+// Reasons lists all reasons of rejects, in the order of the documentation.
+func Reasons() []Reason {
+	return []Reason{NotObject, NoType, NoID, NoTime, BadTime, BadValue, BadMoney, Duplicate, BadJSON, TooLarge, APIRefused}
+}
+
 // Source says which answer a reject stems from.
 type Source string
 

@@ -108,6 +108,10 @@ func compareRejects(a, b reject) int {
 }
 
 func (b *Batches) count(r *reject) {
+	if b.Reasons == nil {
+		b.Reasons = map[schemas.Reason]int64{}
+	}
+	b.Reasons[r.reason]++
 	switch {
 	case r.field != "":
 		b.FieldRejects++

@@ -31,6 +31,8 @@ type Batches struct {
 	ItemRejects  int64 // rejects of any source without a field
 	FieldRejects int64 // rejects with a field
 	LiveClients  int64 // clients in the list
+
+	Reasons map[schemas.Reason]int64 // all rejects by their reason; nil: there are none
 }
 
 // Release gives the records back. It is called once.

@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -13,6 +16,7 @@ import (
 
 	"roistat-etl/pipeline"
 	"roistat-etl/pipeline/config"
+	"roistat-etl/pipeline/watch"
 )
 
 // runFlags are the flags of run.
@@ -23,7 +27,7 @@ type runFlags struct {
 	adopt                      bool
 	accept                     []string
 	parallel                   int
-	progress                   string
+	progress, metricsFile      string
 	budgetIsSet, deadlineIsSet bool
 }
 
@@ -46,6 +50,7 @@ func (a *app) runCommand() *cobra.Command {
 	fl.DurationVar(&f.wait, "wait", 0, "how long to wait for another run of the same mirror")
 	fl.IntVar(&f.parallel, "parallel", 1, "pipelines at once")
 	fl.StringVar(&f.progress, "progress", "auto", "auto, bar, log or none")
+	fl.StringVar(&f.metricsFile, "metrics-file", "", "write how the runs went here, as Prometheus text")
 	a.jsonFlag(cmd, "print the reports as JSON, a line a pipeline")
 	return cmd
 }
@@ -77,6 +82,8 @@ func (f *runFlags) check() error {
 		return usageError{fmt.Errorf("--parallel %d: at least 1", f.parallel)}
 	case !slices.Contains([]string{"auto", "bar", "log", "none"}, f.progress):
 		return usageError{fmt.Errorf("--progress %s: it is one of auto, bar, log, none", f.progress)}
+	case f.metricsFile != "" && !isFolder(filepath.Dir(f.metricsFile)):
+		return usageError{fmt.Errorf("--metrics-file %s: there is no such folder", f.metricsFile)}
 	case f.noExtract && (f.full || f.budgetIsSet || f.deadlineIsSet):
 		return usageError{fmt.Errorf("--no-extract makes no calls: --full, --budget and --deadline don't go with it")}
 	}
@@ -100,17 +107,24 @@ func (a *app) run(ctx context.Context, f *runFlags, names []string) error {
 	if err := resolve(list, need); err != nil {
 		return err
 	}
+	lineage, err := watch.NewLineage(a.getenv, versionText())
+	if err != nil {
+		return usageError{err}
+	}
 	view := a.newView(f.progress, f.parallel)
 	reports := make([]*pipeline.Report, len(list))
 	var g errgroup.Group
 	g.SetLimit(f.parallel)
 	for i, p := range list {
 		g.Go(func() (err error) {
-			reports[i], err = a.runOne(ctx, f, view, p)
+			reports[i], err = a.runOne(ctx, f, view, lineage, p)
 			return err
 		})
 	}
 	err = g.Wait() // only a terminal that can't be written to
+	if f.metricsFile != "" {
+		err = errors.Join(err, watch.WriteMetrics(f.metricsFile, reports))
+	}
 	for _, r := range reports {
 		a.codes = append(a.codes, r.ExitCode)
 		err = errors.Join(err, a.printReport(r))
@@ -122,16 +136,30 @@ func (a *app) run(ctx context.Context, f *runFlags, names []string) error {
 }
 
 // runOne runs a pipeline while its progress is shown.
-func (a *app) runOne(ctx context.Context, f *runFlags, v *view, p *config.Pipeline) (*pipeline.Report, error) {
+func (a *app) runOne(ctx context.Context, f *runFlags, v *view, lineage *watch.Lineage, p *config.Pipeline) (*pipeline.Report, error) {
 	progress := &pipeline.Progress{}
 	watched, stop := context.WithCancel(ctx)
 	var g errgroup.Group
 	g.Go(func() error { return v.watch(watched, p.Name, progress) })
 	o := runOptions(f)
 	o.Log, o.Progress = v.log, progress
+	o.Begun = func(r *pipeline.Report) { warnOf(a.logger(slog.LevelWarn), p, lineage.Begun(ctx, p, r)) }
 	report := pipeline.Run(ctx, p, o)
+	warnOf(a.logger(slog.LevelWarn), p, lineage.Ended(ctx, p, report))
 	stop()
 	return report, g.Wait()
+}
+
+// warnOf warns that a catalogue could not be told of a run, which is no fault of the run.
+func warnOf(log *slog.Logger, p *config.Pipeline, err error) {
+	if err != nil {
+		log.Warn("the run goes on, but its lineage is not known", "pipeline", p.Name, "error", err)
+	}
+}
+
+func isFolder(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
 }
 
 // resolve settles what the command needs, for all pipelines, before the first call.
