@@ -34,6 +34,7 @@ test: lint test-go test-readers test-deploy ## everything that CI runs
 .PHONY: test-go
 test-go: clickhouse ## the Go tests, with the race detector, in random order
 	@bash test/chaos/install.sh
+	@bash test/page/install.sh
 	$(TOOL) gotestsum --format pkgname -- -race -shuffle=on -tags=assert -timeout=30m ./...
 
 .PHONY: test-readers

@@ -17,6 +17,17 @@ type Status struct {
 	Runs         []Report        `json:"runs"` // the latest first
 	Feeds        FeedAges        `json:"feeds"`
 	Destinations []PublishedInfo `json:"destinations"`
+
+	Project string  `json:"-"`
+	Ages    []int64 `json:"-"` // of the feeds of live clients, by AgeLimits, as mirror.Reader.Ages has them
+	Hour    int64   `json:"-"` // calls in the last hour
+	PerHour int     `json:"-"` // calls that an hour allows
+}
+
+// AgeLimits are the ages by which feeds are counted.
+func AgeLimits() []time.Duration {
+	const day = 24 * time.Hour
+	return []time.Duration{day, 7 * day, 30 * day, 90 * day}
 }
 
 // FeedAges tells how old the feeds of the live clients are; ages are null while none was read.
@@ -33,17 +44,17 @@ type PublishedInfo struct {
 	Target string           `json:"target"`
 	Run    string           `json:"run"` // empty: nothing
 	Rows   map[string]int64 `json:"rows,omitempty"`
-	Error  string           `json:"error,omitempty"`
+
+	Months map[string]map[string]int64 `json:"-"` // rows by table and month
+
+	Error string `json:"error,omitempty"`
 }
 
-// statusRuns is how many past runs a status shows.
-const statusRuns = 10
-
-// ReadStatus reads a pipeline's status from its mirror and destinations. A
-// mirror that isn't there yet gives an empty status.
-func ReadStatus(ctx context.Context, p *config.Pipeline) (*Status, error) {
-	s := &Status{Pipeline: p.Name, Runs: []Report{}, Destinations: []PublishedInfo{}}
-	if err := s.readMirror(ctx, p.Mirror); err != nil {
+// ReadStatus reads a pipeline's status, with so many past runs, from its mirror
+// and destinations. A mirror that isn't there yet gives an empty status.
+func ReadStatus(ctx context.Context, p *config.Pipeline, runs int) (*Status, error) {
+	s := &Status{Pipeline: p.Name, Runs: []Report{}, Destinations: []PublishedInfo{}, Project: p.Project, PerHour: p.API.PerHour}
+	if err := s.readMirror(ctx, p.Mirror, runs); err != nil {
 		return nil, err
 	}
 	destinations, err := openDestinations(p)
@@ -56,7 +67,7 @@ func ReadStatus(ctx context.Context, p *config.Pipeline) (*Status, error) {
 	return s, closeDestinations(destinations)
 }
 
-func (s *Status) readMirror(ctx context.Context, path string) (err error) {
+func (s *Status) readMirror(ctx context.Context, path string, last int) (err error) {
 	m, err := mirror.OpenReader(ctx, path)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, mirror.ErrEmpty) {
 		return nil
@@ -65,15 +76,19 @@ func (s *Status) readMirror(ctx context.Context, path string) (err error) {
 		return mirrorError(ctx, err)
 	}
 	defer func() { err = errors.Join(err, m.Close()) }()
-	stats, err := m.Stats(ctx, time.Now())
+	now := time.Now()
+	stats, err := m.Stats(ctx, now)
 	if err != nil {
+		return err
+	}
+	if err := s.readUse(ctx, m, now); err != nil {
 		return err
 	}
 	s.Feeds = FeedAges{Live: stats.Live, NeverFetched: stats.NeverFetched}
 	if !stats.Oldest.IsZero() {
 		s.Feeds.P50AgeS, s.Feeds.P95AgeS = seconds(stats.P50), seconds(stats.P95)
 	}
-	runs, err := m.Runs(ctx, statusRuns)
+	runs, err := m.Runs(ctx, last)
 	if err != nil {
 		return err
 	}
@@ -85,6 +100,18 @@ func (s *Status) readMirror(ctx context.Context, path string) (err error) {
 		s.Runs = append(s.Runs, *report)
 	}
 	return nil
+}
+
+// readUse counts the feeds by their age, and the calls of the last hour.
+func (s *Status) readUse(ctx context.Context, m *mirror.Reader, now time.Time) (err error) {
+	if s.Ages, err = m.Ages(ctx, now, AgeLimits()); err != nil {
+		return err
+	}
+	calls, err := m.Journal(ctx, now.Add(-time.Hour))
+	for _, c := range calls {
+		s.Hour += c.N
+	}
+	return err
 }
 
 func seconds(d time.Duration) *int64 {
@@ -100,9 +127,12 @@ func publishedInfo(ctx context.Context, d destination) PublishedInfo {
 	case err != nil:
 		info.Error = err.Error()
 	case m != nil:
-		info.Run, info.Rows = m.Run, map[string]int64{}
+		info.Run, info.Rows, info.Months = m.Run, map[string]int64{}, map[string]map[string]int64{}
 		for name, t := range m.Tables {
-			info.Rows[name] = t.Rows
+			info.Rows[name], info.Months[name] = t.Rows, map[string]int64{}
+			for _, f := range t.Files {
+				info.Months[name][f.Partition] += f.Rows
+			}
 		}
 	}
 	return info

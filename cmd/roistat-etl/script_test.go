@@ -48,7 +48,7 @@ func TestScripts(t *testing.T) {
 			"code": code, "start": start, "signal": sendSignal, "ended": ended,
 			"grab": grab, "conform": conforms, "want": wantValue,
 			"remember": remember, "same": same, "linked": linked,
-			"flip": flip, "replace": replace, "golden": golden, "lines": lines,
+			"flip": flip, "replace": replace, "golden": golden, "lines": lines, "browse": browse,
 		},
 		RequireExplicitExec: true,
 	})

@@ -1,7 +1,12 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"io"
+	"os"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -10,10 +15,15 @@ import (
 
 	"roistat-etl/pipeline"
 	"roistat-etl/pipeline/config"
+	"roistat-etl/pipeline/watch"
 	"roistat-etl/schemas"
 )
 
+// statusRuns is how many past runs a status shows in text and JSON.
+const statusRuns = 10
+
 func (a *app) statusCommand() *cobra.Command {
+	var page string
 	cmd := &cobra.Command{
 		Use:   "status [PIPELINE…]",
 		Short: "Show past runs, the age of the feeds and what is published; works offline",
@@ -22,10 +32,13 @@ func (a *app) statusCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if page != "" {
+				return statusPage(cmd.Context(), list, page)
+			}
 			for _, p := range list {
-				s, err := pipeline.ReadStatus(cmd.Context(), p)
+				s, err := readStatus(cmd.Context(), p, statusRuns)
 				if err != nil {
-					return fmt.Errorf("%s: %w", p.Name, err)
+					return err
 				}
 				if err := a.printStatus(s); err != nil {
 					return err
@@ -35,7 +48,47 @@ func (a *app) statusCommand() *cobra.Command {
 		},
 	}
 	a.jsonFlag(cmd, "print JSON, a line a pipeline")
+	cmd.Flags().StringVar(&page, "html", "", "write a page with pictures into this file instead")
 	return cmd
+}
+
+func readStatus(ctx context.Context, p *config.Pipeline, runs int) (*pipeline.Status, error) {
+	s, err := pipeline.ReadStatus(ctx, p, runs)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", p.Name, err)
+	}
+	return s, nil
+}
+
+// statusPage writes the page by rename, so that who looks finds a whole one.
+func statusPage(ctx context.Context, list []*config.Pipeline, path string) error {
+	var all []*pipeline.Status
+	for _, p := range list {
+		s, err := readStatus(ctx, p, watch.PageRuns)
+		if err != nil {
+			return err
+		}
+		all = append(all, s)
+	}
+	return replaceFile(path, func(w io.Writer) error { return watch.WritePage(w, all, time.Now()) })
+}
+
+// replaceFile writes a file under another name first.
+func replaceFile(path string, write func(io.Writer) error) (err error) {
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, os.Remove(f.Name()))
+		}
+	}()
+	err = errors.Join(write(f), f.Chmod(0o644), f.Sync(), f.Close())
+	if err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), path)
 }
 
 // readable picks pipelines for a command that reads mirrors and destinations only.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"slices"
 	"testing"
 	"time"
 
@@ -230,6 +231,10 @@ func TestRunsAndStats(t *testing.T) {
 	want := Stats{Live: 101, NeverFetched: 1, P50: 49 * time.Hour, P95: 94 * time.Hour, Oldest: day(1)}
 	if err != nil || s != want {
 		t.Errorf("got %+v, want %+v, %v", s, want, err)
+	}
+	ages, err := m.Ages(t.Context(), day(1).Add(99*time.Hour), []time.Duration{24 * time.Hour, 72 * time.Hour})
+	if want := []int64{24, 48, 28, 1}; err != nil || !slices.Equal(ages, want) {
+		t.Errorf("ages %v, want %v, %v", ages, want, err)
 	}
 	for i := range 3 {
 		if err := m.SaveRun(t.Context(), Run{Run: fmt.Sprint("r", i), StartedAt: day(1), FinishedAt: day(2), ExitCode: i, Report: "{}"}); err != nil {

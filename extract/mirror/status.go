@@ -3,6 +3,7 @@ package mirror
 import (
 	"context"
 	"iter"
+	"slices"
 	"time"
 )
 
@@ -78,6 +79,24 @@ func (r *Reader) Stats(ctx context.Context, now time.Time) (s Stats, err error) 
 	}
 	s.Oldest, s.P95, s.P50 = instant(at[0]), now.Sub(instant(at[1])), now.Sub(instant(at[2]))
 	return s, nil
+}
+
+// Ages counts the feeds of live clients by their age: the nth number are those
+// younger than the nth limit and no younger one's, the last but one are older
+// than all limits, the last were never read. The limits grow.
+func (r *Reader) Ages(ctx context.Context, now time.Time, limits []time.Duration) ([]int64, error) {
+	counts := make([]int64, len(limits)+2)
+	for c, err := range r.Candidates(ctx) {
+		if err != nil {
+			return nil, err
+		}
+		i := len(limits) + 1
+		if !c.FetchedAt.IsZero() {
+			i, _ = slices.BinarySearch(limits, now.Sub(c.FetchedAt)+1)
+		}
+		counts[i]++
+	}
+	return counts, nil
 }
 
 // Run is a run that has ended.
