@@ -64,7 +64,7 @@ func coloursOf(path string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	defer f.Close() //nolint:errcheck // it was only read
+	defer f.Close()
 	img, err := png.Decode(f)
 	if err != nil {
 		return 0, fmt.Errorf("read %s: %w", path, err)

@@ -111,7 +111,7 @@ func intoFile(path string) (func(context.Context, []byte) error, error) {
 		return nil, errors.New("OPENLINEAGE__TRANSPORT__LOG_FILE_PATH is not set")
 	}
 	return func(_ context.Context, event []byte) error {
-		f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o640) //nolint:gosec // the operator's own path; it holds no secret
+		f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o640)
 		if err != nil {
 			return err
 		}
