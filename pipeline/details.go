@@ -34,25 +34,25 @@ type Stages struct {
 	Load      time.Duration `json:"load_ns"`
 }
 
-// kept is a report as the mirror keeps it.
-type kept struct {
+// storedReport is a report as the mirror keeps it.
+type storedReport struct {
 	*Report
 	Details *Details `json:"details"`
 }
 
 // keep writes the report as the mirror keeps it.
 func (r *Report) keep() (string, error) {
-	text, err := json.Marshal(kept{r, &r.Details})
+	text, err := json.Marshal(storedReport{r, &r.Details})
 	if err != nil {
 		return "", fmt.Errorf("write the report: %w", err)
 	}
 	return string(text), nil
 }
 
-// readKept reads a report that the mirror kept.
+// readKept reads a report that the mirror storedReport.
 func readKept(run mirror.Run) (*Report, error) {
 	r := &Report{}
-	if err := json.Unmarshal([]byte(run.Report), &kept{r, &r.Details}); err != nil {
+	if err := json.Unmarshal([]byte(run.Report), &storedReport{r, &r.Details}); err != nil {
 		return nil, fmt.Errorf("read the report of run %s: %w", run.Run, err)
 	}
 	return r, nil
