@@ -73,7 +73,7 @@ fuzz: ## every fuzz target in turn, FUZZTIME (1m) each; what one finds goes to i
 	done
 
 .PHONY: bench
-bench: build readers ## the figures of docs/performance.md, side by side (about ten minutes)
+bench: build readers clickhouse-server ## the figures of docs/performance.md, side by side (about ten minutes)
 	go run ./test/bench $(ARGS)
 
 .PHONY: bench-go

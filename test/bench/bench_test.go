@@ -13,9 +13,11 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
+
+	"roistat-etl/internal/clickhousetest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(clickhousetest.Main(m)) }
 
 func TestMedian(t *testing.T) {
 	for _, c := range []struct {

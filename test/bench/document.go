@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"strings"
 	"time"
 )
@@ -70,8 +71,8 @@ func (b *bench) machine(ctx context.Context) (string, error) {
 	}
 	return fmt.Sprintf("\nTaken %s by `%s -rounds %d` at %s: %s, %d cores, %s of memory, %s, DuckDB %s, Python %s; load average %s before. "+
 		"Figures are the median of the rounds, thrice as many in the first two sections (least–greatest); s are seconds, CPU is user + system, MB are 10⁶ bytes.\n",
-		time.Now().UTC().Format(time.DateOnly), command, b.rounds, revision(ctx), processor(), runtime.NumCPU(), memory(),
-		runtime.Version(), duck, python, load()), nil
+		time.Now().UTC().Format(time.DateOnly), command, b.rounds, revision(ctx), processor(), runtime.NumCPU(), memorySize(),
+		runtime.Version(), duck, python, loadAverage()), nil
 }
 
 // revision names the commit, and whether the tree differs from it.
@@ -90,11 +91,11 @@ func revision(ctx context.Context) string {
 
 func processor() string { return field("/proc/cpuinfo", "model name", "an unknown processor") }
 
-func memory() string { return field("/proc/meminfo", "MemTotal", "unknown size") }
+func memorySize() string { return field("/proc/meminfo", "MemTotal", "unknown size") }
 
-// load is the load average of the last minute: above 0.5 others were at work, and
+// loadAverage is that of the last minute: above 0.5 others were at work, and
 // the wall times are theirs too.
-func load() string {
+func loadAverage() string {
 	text, err := os.ReadFile("/proc/loadavg")
 	if err != nil {
 		return "unknown"
@@ -115,4 +116,18 @@ func field(path, name, otherwise string) string {
 		}
 	}
 	return otherwise
+}
+
+// moduleVersion is the version of a library in this program.
+func moduleVersion(path string) string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "of an unknown version"
+	}
+	for _, m := range info.Deps {
+		if m.Path == path {
+			return m.Version
+		}
+	}
+	return "of an unknown version"
 }

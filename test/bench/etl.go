@@ -31,7 +31,7 @@ pipelines:
       concurrency: %d
     mirror: mirror/mirror.db
     load:
-      - parquet: {path: tables}
+      - %s
 `
 
 // newPlace makes a folder with a pipeline that reads the API at url, as fast as it can.
@@ -40,8 +40,13 @@ func (b *bench) newPlace(name, url string) (place, error) {
 	if err := os.MkdirAll(p.dir, 0o700); err != nil {
 		return p, err
 	}
-	text := fmt.Sprintf(pipelines, project, url, connections)
-	return p, os.WriteFile(filepath.Join(p.dir, "pipelines.yaml"), []byte(text), 0o600)
+	return p, p.configure("pipelines.yaml", url, "parquet: {path: tables}")
+}
+
+// configure writes a configuration of the place's pipeline with this destination.
+func (p place) configure(name, url, destination string) error {
+	text := fmt.Sprintf(pipelines, project, url, connections, destination)
+	return os.WriteFile(filepath.Join(p.dir, name), []byte(text), 0o600)
 }
 
 // report is what the measurements need of a run's report.

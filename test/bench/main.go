@@ -8,7 +8,10 @@
 //   - projection: a mirror into an empty folder, beside DuckDB that writes the
 //     same tables from the same feeds as NDJSON; both outputs are compared;
 //   - night: which partitions a night encodes in which one client in a hundred
-//     changed.
+//     changed;
+//   - clickhouse: the projected batches into a real ClickHouse, beside
+//     clickhouse-go's own columns; what a publishing takes, what such a night
+//     sends there, and what a clean table spares its readers.
 //
 // Everything measured is a process of its own: CPU is user + system and memory
 // the peak RSS, both as the kernel accounts them for the child. The stand-in API
@@ -17,7 +20,7 @@
 // The harness keeps little in memory: on Linux a child starts with its parent's
 // peak RSS as its own, so a large parent would falsify it. What needs memory
 // (the plain client, the export) runs as a child too. The data goes to -dir, some
-// 2 GB, and 6 GB with -long.
+// 3 GB, and 6 GB with -long.
 package main
 
 import (
@@ -53,6 +56,8 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 			return floorCommand(ctx, args[1:], out)
 		case "export":
 			return exportCommand(ctx, args[1:])
+		case "insert":
+			return insertCommand(ctx, args[1:], out)
 		}
 	}
 	b, err := newBench(args)
@@ -71,6 +76,7 @@ type bench struct {
 	dir    string          // what the runs write; emptied before and after
 	etl    string
 	sim    string
+	server string // the real ClickHouse
 	python string
 	helper string // the folder of the Python programs
 	self   string // this program, for the children's tasks
@@ -86,7 +92,7 @@ func newBench(args []string) (*bench, error) {
 	flags.IntVar(&b.rounds, "rounds", 3, "rounds of each measurement; three times as many of the short ones")
 	flags.BoolVar(&b.long, "long", false, "also four times the data")
 	flags.BoolVar(&b.update, "update", false, "put the figures into "+document)
-	flags.StringVar(&only, "only", "", "sections to run, with commas: extraction, whole, projection, night")
+	flags.StringVar(&only, "only", "", "sections to run, with commas: extraction, whole, projection, night, clickhouse")
 	flags.StringVar(&b.dir, "dir", "data/bench", "folder for what the runs write")
 	flags.StringVar(&b.python, "python", ".venv/bin/python", "Python with DuckDB")
 	if err := flags.Parse(args); err != nil {
@@ -121,17 +127,17 @@ func (b *bench) choose(only string) error {
 
 // resolve makes the paths absolute, since children run in folders of their own.
 func (b *bench) resolve() error {
-	b.etl, b.sim, b.helper = "bin/roistat-etl", "bin/roistat-sim", "test/bench/duckdb"
-	for _, path := range []*string{&b.dir, &b.etl, &b.sim, &b.python, &b.helper} {
+	b.etl, b.sim, b.server, b.helper = "bin/roistat-etl", "bin/roistat-sim", ".clickhouse/server", "test/bench/duckdb"
+	for _, path := range []*string{&b.dir, &b.etl, &b.sim, &b.server, &b.python, &b.helper} {
 		abs, err := filepath.Abs(*path)
 		if err != nil {
 			return err
 		}
 		*path = abs
 	}
-	for _, need := range []string{b.etl, b.sim, b.python, b.helper} {
+	for _, need := range []string{b.etl, b.sim, b.server, b.python, b.helper} {
 		if _, err := os.Stat(need); err != nil {
-			return fmt.Errorf("%w: run `make build readers`, and bench from the repository's root", err)
+			return fmt.Errorf("%w: run `make build readers clickhouse-server`, and bench from the repository's root", err)
 		}
 	}
 	self, err := os.Executable()
@@ -151,6 +157,7 @@ func sections() []section {
 		{"whole", (*bench).whole},
 		{"projection", (*bench).projection},
 		{"night", (*bench).night},
+		{"clickhouse", (*bench).clickhouse},
 	}
 }
 

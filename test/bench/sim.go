@@ -27,39 +27,56 @@ type world struct {
 	months  int
 }
 
-func (w world) args(addrFile string) []string {
+func (w world) args() []string {
 	return []string{
-		"serve", "--addr", "127.0.0.1:0", "--addr-file", addrFile, "--key", simKey, "--project", project, "--plain", "--cache", "--whale=false",
+		"serve", "--addr", "127.0.0.1:0", "--key", simKey, "--project", project, "--plain", "--cache", "--whale=false",
 		"--clients", strconv.Itoa(w.clients), "--months", strconv.Itoa(w.months), "--seed", "1",
 	}
 }
 
-// stand is a running stand-in API.
-type stand struct {
+// service is a running program that serves.
+type service struct {
+	name   string
 	cmd    *exec.Cmd
 	stderr bytes.Buffer
-	url    string // without a path
+	at     []string // where it listens
 }
 
-// startSim starts the stand-in API on a free port and waits until it listens.
-func (b *bench) startSim(ctx context.Context, w world) (*stand, error) {
-	addr := filepath.Join(b.dir, "sim.addr")
-	if err := os.RemoveAll(addr); err != nil {
+// serve starts a program that takes free ports and writes where it listens into
+// the file that --addr-file names, and waits until it does.
+func (b *bench) serve(ctx context.Context, name, path string, args ...string) (*service, error) {
+	file := filepath.Join(b.dir, "addr")
+	if err := os.RemoveAll(file); err != nil {
 		return nil, err
 	}
-	s := &stand{cmd: exec.CommandContext(ctx, b.sim, w.args(addr)...)}
+	s := &service{name: name, cmd: exec.CommandContext(ctx, path, append(args, "--addr-file", file)...)}
 	s.cmd.Stderr = &s.stderr
 	s.cmd.Cancel = func() error { return s.cmd.Process.Signal(syscall.SIGTERM) }
-	s.cmd.WaitDelay = 5 * time.Second
+	s.cmd.WaitDelay = 15 * time.Second
 	if err := s.cmd.Start(); err != nil {
-		return nil, fmt.Errorf("start the stand-in API: %w", err)
+		return nil, fmt.Errorf("start %s: %w", name, err)
 	}
-	at, err := await(ctx, addr)
+	at, err := await(ctx, file)
 	if err != nil {
-		return nil, fmt.Errorf("%w (stand-in API: %s; stopped: %w)", err, tail(s.stderr.Bytes()), s.stop())
+		return nil, fmt.Errorf("%w (%s: %s; stopped: %w)", err, name, tail(s.stderr.Bytes()), s.stop())
 	}
-	s.url = "http://" + at
+	s.at = strings.Fields(at)
 	return s, nil
+}
+
+// stand is a running stand-in API.
+type stand struct {
+	*service
+	url string // without a path
+}
+
+// startSim starts the stand-in API.
+func (b *bench) startSim(ctx context.Context, w world) (*stand, error) {
+	s, err := b.serve(ctx, "the stand-in API", b.sim, w.args()...)
+	if err != nil {
+		return nil, err
+	}
+	return &stand{s, "http://" + s.at[0]}, nil
 }
 
 // await returns what the file holds as soon as it is there. Rendering a large
@@ -80,13 +97,13 @@ func await(ctx context.Context, path string) (string, error) {
 	}
 }
 
-// stop ends the stand-in API; that it was ended by a signal is no error.
-func (s *stand) stop() error {
+// stop ends the program; that it was ended by a signal is no error.
+func (s *service) stop() error {
 	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
-		return fmt.Errorf("stop the stand-in API: %w", err)
+		return fmt.Errorf("stop %s: %w", s.name, err)
 	}
 	if err := s.cmd.Wait(); err != nil && s.cmd.ProcessState.ExitCode() > 0 {
-		return fmt.Errorf("stop the stand-in API: %w: %s", err, tail(s.stderr.Bytes()))
+		return fmt.Errorf("stop %s: %w: %s", s.name, err, tail(s.stderr.Bytes()))
 	}
 	return nil
 }
