@@ -29,7 +29,7 @@ demo-clickhouse: build clickhouse-server ## the same into a real ClickHouse, and
 	@go run ./test/demo -clickhouse
 
 .PHONY: test
-test: lint test-go test-readers test-deploy ## everything that CI runs
+test: lint test-go test-readers test-dashboard test-deploy ## everything that CI runs
 
 .PHONY: test-go
 test-go: clickhouse ## the Go tests, with the race detector, in random order
@@ -44,6 +44,10 @@ test-readers: build readers clickhouse-server ## published tables read by DuckDB
 .PHONY: test-deploy
 test-deploy: build airflow ## deploy/: the DAGs in a real Airflow
 	$(AIRFLOW)/bin/python -m pytest -q test/airflow
+
+.PHONY: test-dashboard
+test-dashboard: ## the dashboard against Grafana's own types
+	@bash test/grafana/check.sh .grafana
 
 .PHONY: lint
 lint: ## go vet, the import rules and the house style
@@ -110,4 +114,4 @@ lock: readers ## write the lock files of the Python environments anew from requi
 
 .PHONY: clean
 clean: ## remove what make has made
-	rm -rf bin $(VENV) $(AIRFLOW) .clickhouse data/bench.txt data/demo-*
+	rm -rf bin $(VENV) $(AIRFLOW) .clickhouse .grafana data/bench.txt data/demo-*

@@ -49,7 +49,7 @@ func (r *Report) keep() (string, error) {
 	return string(text), nil
 }
 
-// readKept reads a report that the mirror storedReport.
+// readKept reads a report that the mirror kept.
 func readKept(run mirror.Run) (*Report, error) {
 	r := &Report{}
 	if err := json.Unmarshal([]byte(run.Report), &storedReport{r, &r.Details}); err != nil {
