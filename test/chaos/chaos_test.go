@@ -17,13 +17,14 @@ import (
 )
 
 var (
-	seedFlag     = flag.Uint64("chaos.seed", 0, "play this seed alone")
-	seedsFlag    = flag.Int("chaos.seeds", 24, "how many seeds to play, from -chaos.first on")
-	firstFlag    = flag.Uint64("chaos.first", 1, "the first seed")
-	scheduleFlag = flag.String("chaos.schedule", "", "play this schedule, as a failing seed prints it")
-	programsFlag = flag.Int("chaos.programs", 4, "how many seeds to play with the real program")
-	killsFlag    = flag.Int("chaos.kills", 3, "how many runs of a night of the real program are killed")
-	patience     = flag.Duration("chaos.shrink", 45*time.Second, "how long to look for a smaller schedule that fails too")
+	seedFlag       = flag.Uint64("chaos.seed", 0, "play this seed alone")
+	seedsFlag      = flag.Int("chaos.seeds", 24, "how many seeds to play, from -chaos.first on")
+	firstFlag      = flag.Uint64("chaos.first", 1, "the first seed")
+	scheduleFlag   = flag.String("chaos.schedule", "", "play this schedule, as a failing seed prints it")
+	programsFlag   = flag.Int("chaos.programs", 4, "how many seeds to play with the real program")
+	clickhouseFlag = flag.Int("chaos.clickhouse", 4, "how many seeds to play with the real program and a real ClickHouse")
+	killsFlag      = flag.Int("chaos.kills", 3, "how many runs of a night of the real program are killed")
+	patience       = flag.Duration("chaos.shrink", 45*time.Second, "how long to look for a smaller schedule that fails too")
 )
 
 func TestMain(m *testing.M) {
@@ -78,8 +79,8 @@ func TestProgram(t *testing.T) {
 			t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 				t.Parallel()
 				s := drawProgram(seed, *killsFlag)
-				killed, found := playProgram(t, s)
-				kills.Add(int64(killed))
+				done, found := playProgram(t, s)
+				kills.Add(int64(done.killed))
 				if len(found) > 0 {
 					t.Errorf("seed %d:\n  %s\nagain: go test ./test/chaos -run TestProgram -chaos.seed=%d\n%s", seed, some(found), seed, s)
 				}

@@ -8,9 +8,13 @@
 // the product. After each run the published tables, the mirror, the exit code and
 // the report are held against it, while a reader reads all the time.
 //
+// Some seeds publish in a real ClickHouse, too: there loader and server are killed
+// and their talk is cut at chosen statements, while an analyst asks all the time.
+//
 // A schedule that fails is made smaller while it still fails, and printed as one
 // command. docs/chaos.md says more.
 //
 // Memory: a world of at most 300 clients, its truth (about 1 KiB an event) and
-// the answers of one run, for each schedule played at once.
+// the answers of one run, for each schedule played at once; with ClickHouse a
+// server (250 MB) and the truths of some ten runs, of at most 40 clients.
 package chaos

@@ -24,6 +24,7 @@ type facts struct {
 	foreign   bool // what is published is another mirror's
 	fullSince time.Time
 	real      bool // the real program
+	struck    bool // something came between it and ClickHouse
 }
 
 // disturbed tells whether answers in flight may have been lost.
@@ -172,7 +173,11 @@ func (f *facts) destination(v *verdict) {
 		v.that(f.report.ExitCode != 0 && f.report.ExitCode != 3, "exit code %d without a destination", f.report.ExitCode)
 		return
 	}
-	d := f.report.Destinations[0]
+	i := slices.IndexFunc(f.report.Destinations, func(d pipeline.DestinationState) bool { return d.Kind == "parquet" })
+	if i < 0 { // see warehouse.report
+		return
+	}
+	d := f.report.Destinations[i]
 	switch d.State {
 	case "published":
 		v.that(after == f.report.Run, "the report says published, but %s is shown", after)
@@ -246,7 +251,7 @@ func (f *facts) lacking(o *outcome, m *model) bool {
 
 // mayFail tells whether there was a cause for exit code 1.
 func (f *facts) mayFail(o *outcome, m *model) bool {
-	if f.step.Disk != "" || f.broken() {
+	if f.step.Disk != "" || f.broken() || f.struck {
 		return true
 	}
 	if f.step.NoExtract && len(m.clients) == 0 {

@@ -100,6 +100,7 @@ type processes struct {
 	*stand
 	url   string
 	kills []*kill
+	house *warehouse // nil: none
 
 	connections atomic.Int64 // of the program under way: one that died may have calls in them
 }
@@ -110,10 +111,10 @@ type kill struct {
 	repeated int
 }
 
-// playProgram runs a schedule with the real program, and says how often it was killed.
-func playProgram(t *testing.T, s *schedule) (killed int, found []string) {
+// playProgram runs a schedule with the real program, and says what was done to it.
+func playProgram(t *testing.T, s *schedule) (done tally, found []string) {
 	t.Helper()
-	fail := func(err error) (int, []string) { return 0, []string{"the checker: " + err.Error()} }
+	fail := func(err error) (tally, []string) { return tally{}, []string{"the checker: " + err.Error()} }
 	dir, err := os.MkdirTemp(scratch(), "chaos-")
 	if err != nil {
 		return fail(err)
@@ -134,6 +135,9 @@ func playProgram(t *testing.T, s *schedule) (killed int, found []string) {
 		return fail(err)
 	}
 	p := &processes{stand: base}
+	if s.World.ClickHouse != "" {
+		p.house = newWarehouse(t)
+	}
 	hangUp, err := p.listen()
 	if err != nil {
 		return fail(err)
@@ -142,6 +146,9 @@ func playProgram(t *testing.T, s *schedule) (killed int, found []string) {
 	ctx, stop := context.WithCancel(context.Background())
 	var g errgroup.Group
 	g.Go(func() error { return w.run(ctx) })
+	if p.house != nil {
+		g.Go(func() error { return p.house.read(ctx) })
+	}
 	if err = p.configure(); err == nil {
 		err = p.steps()
 	}
@@ -149,7 +156,10 @@ func playProgram(t *testing.T, s *schedule) (killed int, found []string) {
 	if err := errors.Join(err, g.Wait()); err != nil {
 		return fail(err)
 	}
-	return len(p.kills), append(p.found, w.found...)
+	if p.house != nil {
+		return p.house.tally, append(p.found, w.found...)
+	}
+	return tally{killed: len(p.kills)}, append(p.found, w.found...)
 }
 
 // listen serves the recorded API on a port.
@@ -189,9 +199,23 @@ pipelines:
     extract: {page_size: %d, campaigns: [%s]}
     transform: {gone_clients: %s}
     mirror: %s
-    load: [{parquet: {path: %s, keep: %d}}]
-`, p.url, w.PerHour, w.Concurrency, w.Attempts, w.PageSize, metrics, gone, p.pipeline.Mirror, p.disk.tables, w.Keep)
+    load: [%s]
+`, p.url, w.PerHour, w.Concurrency, w.Attempts, w.PageSize, metrics, gone, p.pipeline.Mirror, p.destinations())
 	return os.WriteFile(filepath.Join(p.dir, "pipelines.yaml"), []byte(text), 0o600)
+}
+
+// destinations are those of the configuration.
+func (p *processes) destinations() string {
+	parquet := fmt.Sprintf("{parquet: {path: %s, keep: %d}}", p.disk.tables, p.schedule.World.Keep)
+	switch p.schedule.World.ClickHouse {
+	case alone:
+		return p.house.entry()
+	case beside:
+		return parquet + ", " + p.house.entry()
+	case beforeIt:
+		return p.house.entry() + ", " + parquet
+	}
+	return parquet
 }
 
 // steps plays all steps, up to the first that is wrong.
@@ -211,6 +235,11 @@ func (p *processes) steps() error {
 		}
 		found = append(found, p.repeats(f)...)
 		more, err := p.afterwards(f)
+		if err == nil && p.house != nil {
+			var also []string
+			also, err = p.house.after(p, f)
+			more = append(more, also...)
+		}
 		if err != nil {
 			return fmt.Errorf("step %d: %w", i, err)
 		}
@@ -245,7 +274,7 @@ func (p *processes) repeats(f *facts) (found []string) {
 			answered[x.Client] = true
 		}
 	}
-	if f.step.Signal == "kill" && f.report == nil {
+	if (f.step.Signal == "kill" || f.step.Moment != nil) && f.report == nil {
 		p.kills = append(p.kills, &kill{answered: answered})
 	}
 	if f.step.Full && (f.report == nil && p.ended() || f.report != nil && slices.Contains([]int{0, 3, 5}, f.report.ExitCode)) {
@@ -314,16 +343,7 @@ func (p *processes) run(t *step) (*facts, []string, error) {
 	if err := p.recorder.server.SetFaults(t.Faults); err != nil {
 		return nil, nil, err
 	}
-	if err := cmd.Start(); err != nil {
-		return nil, nil, err
-	}
-	signalled := make(chan time.Time, 1)
-	timer := time.AfterFunc(t.After, func() { signalled <- signal(cmd.Process, t) })
-	err = cmd.Wait()
-	var resumed time.Time
-	if !timer.Stop() {
-		resumed = <-signalled
-	}
+	resumed, err := p.execute(cmd, t)
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
 		return nil, nil, err
@@ -333,6 +353,12 @@ func (p *processes) run(t *step) (*facts, []string, error) {
 	}
 	f.calls = p.recorder.calls()
 	code := cmd.ProcessState.ExitCode()
+	if p.house != nil {
+		if err := p.house.calm(t.Moment, code); err != nil {
+			return nil, nil, err
+		}
+		f.struck = p.house.struck
+	}
 	if code < 0 { // by the signal
 		return f, nil, nil
 	}
@@ -342,6 +368,27 @@ func (p *processes) run(t *step) (*facts, []string, error) {
 		found = append(found, traced(f, trace, p.disk.tables, p.bytes)...)
 	}
 	return f, found, nil
+}
+
+// execute runs the program and does to it what the step demands.
+func (p *processes) execute(cmd *exec.Cmd, t *step) (resumed time.Time, err error) {
+	up, wait := make(chan struct{}), cmd.Wait
+	if p.house != nil {
+		p.house.arm(t.Moment, cmd, up)
+		wait = func() error { return p.house.wait(t.Moment, cmd) }
+	}
+	err = cmd.Start()
+	close(up)
+	if err != nil {
+		return resumed, err
+	}
+	signalled := make(chan time.Time, 1)
+	timer := time.AfterFunc(t.After, func() { signalled <- signal(cmd.Process, t) })
+	err = wait()
+	if !timer.Stop() {
+		resumed = <-signalled
+	}
+	return resumed, err
 }
 
 // stopFor is how long a stopped process stands still.
@@ -396,7 +443,7 @@ func (p *processes) read(f *facts, code int, out, log string) (found []string) {
 		found = append(found, "the report says exit code "+strconv.Itoa(r.ExitCode)+", the process "+strconv.Itoa(code))
 	}
 	f.fired = code == 130
-	if code == 130 && f.step.Signal != "term" {
+	if code == 130 && f.step.Signal != "term" && (f.step.Moment == nil || f.step.Moment.What != "term") {
 		found = append(found, "exit code 130, but no signal came")
 	}
 	return found

@@ -35,6 +35,7 @@ type place struct {
 	KeepGone    bool    `json:"keep_gone,omitempty"`
 	Campaigns   []int64 `json:"campaigns,omitempty"`
 	Workers     int     `json:"workers"`
+	ClickHouse  string  `json:"clickhouse,omitempty"` // where it stands among the destinations
 }
 
 // step is one run of the pipeline and what happens before and during it.
@@ -64,6 +65,8 @@ type step struct {
 	Signal string        `json:"signal,omitempty"` // kill, term or stop: of the real program
 	After  time.Duration `json:"after,omitempty"`
 	Inject string        `json:"inject,omitempty"` // what strace makes fail
+
+	Moment *moment `json:"moment,omitempty"` // what happens between the real program and ClickHouse
 
 	Clean bool `json:"clean,omitempty"` // nothing is wrong: it must bring everything
 }

@@ -3,7 +3,8 @@
 // docs/chaos.md.
 //
 // Disk: one copy of the tree's files (about 2 MB) in a temporary folder, and what
-// the go command keeps in its cache.
+// the go command keeps in its cache. The copies share the ClickHouse that `make
+// clickhouse` has installed.
 package main
 
 import (
@@ -56,7 +57,7 @@ func run(ctx context.Context, only string, out *os.File) (err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	h := &hunt{tree: dir, out: out}
-	if err := h.copyTree(ctx); err != nil {
+	if err := errors.Join(h.copyTree(ctx), h.lendClickHouse()); err != nil {
 		return err
 	}
 	pattern, err := regexp.Compile(only)
@@ -112,6 +113,23 @@ func (h *hunt) copyTree(ctx context.Context) error {
 	return nil
 }
 
+// lendClickHouse gives the copy the library of this tree, which git doesn't know.
+func (h *hunt) lendClickHouse() error {
+	const modules = ".clickhouse/node_modules"
+	from, err := filepath.Abs(modules)
+	if err != nil {
+		return err
+	}
+	if _, err := os.Stat(from); err != nil {
+		return fmt.Errorf("there is no ClickHouse yet, run make clickhouse: %w", err)
+	}
+	to := filepath.Join(h.tree, modules)
+	if err := os.MkdirAll(filepath.Dir(to), 0o750); err != nil {
+		return err
+	}
+	return os.Symlink(from, to)
+}
+
 // mutant applies a patch, hunts and takes the patch back.
 func (h *hunt) mutant(ctx context.Context, patch string) (found bool, err error) {
 	name, err := filepath.Abs(patch)
@@ -123,7 +141,11 @@ func (h *hunt) mutant(ctx context.Context, patch string) (found bool, err error)
 	}
 	defer func() { err = errors.Join(err, h.command(ctx, "git", "apply", "-R", name)) }()
 	began := time.Now()
-	c, err := h.search(ctx)
+	search := h.search
+	if strings.HasPrefix(filepath.Base(patch), "clickhouse-") { // only there it can show
+		search = h.searchClickHouse
+	}
+	c, err := search(ctx)
 	if err != nil {
 		return false, err
 	}
@@ -156,6 +178,18 @@ func (h *hunt) search(ctx context.Context) (*catch, error) {
 		first = last + 1
 	}
 	return h.play(ctx, "TestProgram", 1, 20, "-chaos.programs=20")
+}
+
+// searchClickHouse plays seeds with a real ClickHouse.
+func (h *hunt) searchClickHouse(ctx context.Context) (*catch, error) {
+	const batch, most = 4, 24
+	for first := 1; first < most; first += batch {
+		c, err := h.play(ctx, "TestClickHouse", first, first+batch-1, "-chaos.clickhouse="+strconv.Itoa(batch))
+		if c != nil || err != nil {
+			return c, err
+		}
+	}
+	return nil, nil
 }
 
 // finding matches the first line that a failing seed prints.
