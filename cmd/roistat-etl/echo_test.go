@@ -16,6 +16,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	words "roistat-etl/internal/canary"
 )
 
 // echo stands before the stand-in and repeats the key that it is sent, in every
@@ -29,7 +31,7 @@ type echo struct {
 // texts are the spellings as JSON texts.
 func texts() string {
 	var list []string
-	for _, s := range append(spellings(), "Api-Key: "+canary, canary+canary) {
+	for _, s := range append(words.Spellings(canary), "Api-Key: "+canary, canary+canary) {
 		if isBase64(s) {
 			continue // of our making, no answer has it
 		}

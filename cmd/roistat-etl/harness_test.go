@@ -3,68 +3,30 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	words "roistat-etl/internal/canary"
 )
 
-// canary is the key of the tests: long, and full of what JSON, URLs and
-// patterns escape, so that it is found in any spelling wherever it leaks.
-const canary = `c4n4ry-k"e\y/<7>&f+e=d%2C?b#9~a'8.*(5)[1]|6$$^{3}`
-
-// spellings are the ways in which the key could be written somewhere.
-func spellings() []string {
-	escaped, _ := json.Marshal(canary) // a string always marshals
-	var plain bytes.Buffer
-	e := json.NewEncoder(&plain)
-	e.SetEscapeHTML(false)
-	_ = e.Encode(canary)
-	list := []string{
-		canary, strings.Trim(string(escaped), `"`), strings.Trim(plain.String(), "\"\n"), strings.Trim(strconv.Quote(canary), `"`),
-		url.QueryEscape(canary), url.PathEscape(canary), base64.StdEncoding.EncodeToString([]byte(canary)), base64.URLEncoding.EncodeToString([]byte(canary)),
-	}
-	return append(list, strings.ReplaceAll(list[2], "/", `\/`))
-}
+// canary is the key of the tests.
+const canary = words.Key
 
 // leak names a spelling of the key that the text holds; "" if there is none.
-func leak(text []byte) string {
-	for _, s := range spellings() {
-		if bytes.Contains(text, []byte(s)) {
-			return s
-		}
-	}
-	return ""
-}
+func leak(text []byte) string { return words.Words{canary}.In(text) }
 
 // leakedFiles lists the files below a folder that hold the key.
-func leakedFiles(dir string) (found []string, err error) {
-	err = filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
-		if err != nil || !d.Type().IsRegular() {
-			return err
-		}
-		b, err := os.ReadFile(path)
-		if s := leak(b); s != "" {
-			found = append(found, path+" holds "+s)
-		}
-		return err
-	})
-	if errors.Is(err, os.ErrNotExist) {
-		return found, nil
-	}
-	return found, err
-}
+func leakedFiles(dir string) (found []string, err error) { return words.Words{canary}.Files(dir, nil) }
 
 // standIn is a running roistat-sim.
 type standIn struct {
