@@ -1,40 +1,21 @@
-"""Both engines answer alike: the views of one run, in ClickHouse and in DuckDB.
+"""Both engines answer alike: one run, in ClickHouse and in Parquet.
 
 The same run is published in a folder and in a real ClickHouse; every row of the
-three views is fetched from both and compared, and the questions of
-docs/analysts.md are asked of ClickHouse.
+tables and of the three views is fetched from both and compared, and the
+questions of docs/analysts.md are asked of ClickHouse.
 """
 
-import base64
-import json
 import re
 import subprocess
-import time
-import urllib.request
 from decimal import Decimal
-from pathlib import Path
 
 import duckdb
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-SERVER = ROOT / ".clickhouse" / "server"
-DATABASE = "roistat_readers"
-PASSWORD = "secret"  # of the test server's users
-
-
-def wait_for(path, process):
-    for _ in range(3000):
-        if path.exists():
-            return path.read_text().split()
-        assert process.poll() is None, f"{process.args[0]} ended with {process.returncode}"
-        time.sleep(0.02)
-    raise AssertionError(f"{path} did not appear")
-
-
-def stop(process):
-    process.terminate()
-    process.wait(timeout=30)
+import contract
+from realserver import ROOT, ClickHouse, wait_for
+from snapshot import Snapshot
+from values import canonical, rows
 
 
 @pytest.fixture(scope="module")
@@ -45,12 +26,21 @@ def published(tmp_path_factory):
         ROOT / "bin/roistat-sim", "serve", "--addr", "127.0.0.1:0", "--addr-file", place / "sim", "--key", "k",
         "--clients", "300", "--months", "6", "--seed", "5",
     ], stderr=subprocess.DEVNULL)
-    server = subprocess.Popen([SERVER, "--dir", place / "clickhouse", "--addr-file", place / "addr"])
     try:
         api = wait_for(place / "sim", sim)[0]
-        native, web = wait_for(place / "addr", server)
-        config = place / "pipelines.yaml"
-        config.write_text(f"""
+        with ClickHouse(place, "roistat_readers") as server:
+            run_both(place, api, server)
+            con = duckdb.connect()
+            con.execute((place / "tables/current/views.sql").read_text())
+            yield con, server, Snapshot(place / "tables")
+    finally:
+        sim.terminate()
+        sim.wait(timeout=30)
+
+
+def run_both(place, api, server):
+    config = place / "pipelines.yaml"
+    config.write_text(f"""
 version: 1
 pipelines:
   - name: both
@@ -60,27 +50,18 @@ pipelines:
     transform: {{report_timezone: Europe/Moscow}}
     load:
       - parquet: {{path: tables}}
-      - clickhouse: {{url: "clickhouse://etl@{native}/{DATABASE}", password: {PASSWORD}}}
+      - {server.load()}
 """)
-        run = subprocess.run([ROOT / "bin/roistat-etl", "run", "-c", config, "--progress", "none"], capture_output=True, text=True)
-        assert run.returncode == 0, run.stdout + run.stderr
-        verify = subprocess.run([ROOT / "bin/roistat-etl", "verify", "-c", config], capture_output=True, text=True)
-        assert verify.returncode == 0, verify.stdout + verify.stderr
-        con = duckdb.connect()
-        con.execute((place / "tables/current/views.sql").read_text())
-        yield con, web
-    finally:
-        stop(sim)
-        stop(server)
+    for command in (["run", "--progress", "none"], ["verify"]):
+        done = subprocess.run([ROOT / "bin/roistat-etl", *command, "-c", config], capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
 
 
-def clickhouse(web, query):
-    """The rows of a question: numbers beyond 2^53 and decimals as they are written."""
-    settings = "output_format_json_quote_64bit_integers=0&output_format_json_quote_decimals=1"
-    request = urllib.request.Request(f"http://{web}/?database={DATABASE}&{settings}", data=(query + " FORMAT JSONCompactEachRow").encode())
-    request.add_header("Authorization", "Basic " + base64.b64encode(f"bi:{PASSWORD}".encode()).decode())
-    with urllib.request.urlopen(request) as answer:
-        return [tuple(json.loads(line)) for line in answer.read().decode().splitlines()]
+@pytest.mark.parametrize("table", contract.TABLES, ids=lambda t: t.name)
+def test_every_value_of_a_table(published, table):
+    _, server, snapshot = published
+    ours = rows(table, snapshot.arrow(table.name))
+    assert sorted(map(canonical, ours)) == sorted(map(canonical, server.rows(table)))
 
 
 def amounts(rows, places):
@@ -88,31 +69,31 @@ def amounts(rows, places):
 
 
 def test_client_journey(published):
-    con, web = published
+    con, server, _ = published
     columns = "project, client_id, {}, event_id, event_type, ref_id, title, status, amount"
     ours = con.execute("SELECT " + columns.format("epoch_ms(occurred_at)") + " FROM client_journey").fetchall()
-    theirs = clickhouse(web, "SELECT " + columns.format("toUnixTimestamp64Milli(occurred_at)") + " FROM client_journey")
+    theirs = server.ask("SELECT " + columns.format("toUnixTimestamp64Milli(occurred_at)") + " FROM client_journey")
     assert len(ours) > 3000
     assert amounts(ours, {8}) == amounts(theirs, {8})
 
 
 def test_daily_funnel(published):
-    con, web = published
+    con, server, _ = published
     columns = ("project, {}, visits, visitors, site_events, leads, calls, answered_calls, orders, buyers, paid_orders, canceled_orders, "
                "revenue, paid_revenue")
     ours = con.execute("SELECT " + columns.format("CAST(day AS VARCHAR)") + " FROM daily_funnel").fetchall()
-    theirs = clickhouse(web, "SELECT " + columns.format("toString(day)") + " FROM daily_funnel")
+    theirs = server.ask("SELECT " + columns.format("toString(day)") + " FROM daily_funnel")
     assert len(ours) > 100
     assert amounts(ours, {12, 13}) == amounts(theirs, {12, 13})
 
 
 def test_orders_attributed(published):
-    con, web = published
+    con, server, _ = published
     columns = ("project, client_id, event_id, order_id, {0}(occurred_at), {0}(updated_at), name, status, status_type, status_title, revenue, cost, "
                "visits_before, first_visit_id, {0}(first_visit_at), first_source_id, first_source_title, "
                "last_visit_id, {0}(last_visit_at), last_source_id, last_source_title, {1}")
     ours = con.execute("SELECT " + columns.format("epoch_ms", "map_keys(fields), map_values(fields)") + " FROM orders_attributed").fetchall()
-    theirs = clickhouse(web, "SELECT " + columns.format("toUnixTimestamp64Milli", "mapKeys(fields), mapValues(fields)") + " FROM orders_attributed")
+    theirs = server.ask("SELECT " + columns.format("toUnixTimestamp64Milli", "mapKeys(fields), mapValues(fields)") + " FROM orders_attributed")
     assert len(ours) > 500
     assert amounts(ours, {10, 11}) == amounts(theirs, {10, 11})
 
@@ -124,8 +105,8 @@ def questions():
 
 @pytest.mark.parametrize("question, query", questions(), ids=[q for q, _ in questions()])
 def test_question(published, question, query):
-    _, web = published
-    assert clickhouse(web, query), question
+    _, server, _ = published
+    assert server.ask(query), question
 
 
 def test_all_questions_are_asked():
