@@ -57,6 +57,7 @@ type warehouse struct {
 
 	mu      sync.Mutex // guards what the reader has seen in this step, up to seen
 	trouble []string
+	viewed  bool // the views were there; belongs to the reader
 	seen    map[string][]sum
 	looks   int
 
