@@ -21,6 +21,7 @@ const (
 	listCall kind = iota
 	feedCall
 	campaignCall
+	importCall
 )
 
 // stop ends a run early: no new call is made.

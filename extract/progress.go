@@ -18,7 +18,7 @@ type Progress struct {
 
 // Snapshot is how far a run is.
 type Snapshot struct {
-	Phase          string // clients, campaigns, feeds; "": not begun
+	Phase          string // clients, campaigns, feeds, import; "": not begun
 	Done, Total    int64  // of the phase
 	Failed         int64  // clients
 	Calls, Retried int64
@@ -46,12 +46,12 @@ func (p *Progress) Snapshot() Snapshot {
 		return Snapshot{ETA: -1}
 	}
 	now := time.Now()
-	s := p.run.tally.snapshot()
+	s, perCall := p.run.tally.snapshot()
 	var perSecond float64
 	s.HourLeft, s.PausedUntil, perSecond = p.run.limits.quota(now)
 	p.smooth(s.Calls, now)
 	s.PerSecond = p.rate
-	s.ETA = eta(s.Total-s.Done, s.HourLeft, p.run.PerHour, min(p.rate, perSecond), s.PausedUntil.Sub(now))
+	s.ETA = eta((s.Total-s.Done+perCall-1)/perCall, s.HourLeft, p.run.PerHour, min(p.rate, perSecond), s.PausedUntil.Sub(now))
 	return s
 }
 
@@ -88,12 +88,12 @@ func eta(calls, hourLeft, perHour int64, rate float64, paused time.Duration) tim
 	return max(0, paused) + time.Duration(seconds*float64(time.Second))
 }
 
-// snapshot reads the counts.
-func (t *tally) snapshot() Snapshot {
+// snapshot reads the counts, and how many of the phase a call does.
+func (t *tally) snapshot() (s Snapshot, perCall int64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return Snapshot{
 		Phase: t.phase, Done: t.done, Total: t.total, Failed: t.failed,
-		Calls: t.calls.List + t.calls.Feed + t.calls.Campaign, Retried: t.calls.Retried,
-	}
+		Calls: t.calls.List + t.calls.Feed + t.calls.Campaign + t.imports, Retried: t.calls.Retried,
+	}, max(1, t.perCall)
 }

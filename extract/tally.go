@@ -15,14 +15,16 @@ const maxFailed = 10_000
 type tally struct {
 	mu      sync.Mutex
 	calls   Calls
+	imports int64 // calls
 	fetched int64
 	failed  int64
 	gone    int64
 	names   []FailedClient
 
-	phase string
-	done  int64 // of the phase
-	total int64
+	phase   string
+	done    int64 // of the phase
+	total   int64
+	perCall int64 // of done by a call; 0: 1
 }
 
 // called counts a call that was made.
@@ -36,6 +38,8 @@ func (t *tally) called(k kind, repeated bool, err error) {
 		t.calls.Feed++
 	case campaignCall:
 		t.calls.Campaign++
+	case importCall:
+		t.imports++
 	}
 	if repeated {
 		t.calls.Retried++
@@ -77,7 +81,7 @@ func (t *tally) fail(c FailedClient) {
 func (t *tally) begin(phase string, total int64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.phase, t.done, t.total = phase, 0, total
+	t.phase, t.done, t.total, t.perCall = phase, 0, total, 0
 }
 
 // move says how far a phase has come.
@@ -85,6 +89,20 @@ func (t *tally) move(done, total int64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.done, t.total = done, total
+}
+
+// unsent takes back a call that was counted but not sent.
+func (t *tally) unsent() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.imports--
+}
+
+// failing says how much of a phase has failed.
+func (t *tally) failing(n int64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.failed = n
 }
 
 // report writes the counts into the result.

@@ -21,8 +21,14 @@ const blockClients = 256
 // scanner is the part of the mirror that a projection reads.
 type scanner interface {
 	Scan(ctx context.Context, blockSize int) iter.Seq2[[]mirror.Packed, error]
-	Unlisted(ctx context.Context) ([]schemas.Unlisted, error)
 	Campaigns(ctx context.Context) ([]schemas.Campaign, error)
+	leftOut
+}
+
+// leftOut is what the mirror holds of rows that belong to no client.
+type leftOut interface {
+	Unlisted(ctx context.Context) ([]schemas.Unlisted, error)
+	ImportRejects(ctx context.Context) iter.Seq2[[]schemas.ImportReject, error]
 }
 
 // projection is the whole mirror as rows, spilled and counted.
@@ -134,6 +140,23 @@ func (p *projector) head(ctx context.Context) error {
 	}
 	if err := t.StreamUnlisted(unlisted, p.appendNow); err != nil {
 		return fmt.Errorf("project the unlisted rows: %w", err)
+	}
+	return p.imports(ctx, t)
+}
+
+// imports projects the rows of imported files that were left out.
+func (p *projector) imports(ctx context.Context, t *transform.Projector) error {
+	for list, err := range p.mirror.ImportRejects(ctx) {
+		if err != nil {
+			return err
+		}
+		batches, err := t.Imported(list)
+		if err != nil {
+			return fmt.Errorf("project the rejects of imports: %w", err)
+		}
+		if err := p.appendNow(batches); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -74,6 +74,14 @@ func (s *rejectScan) scan(ctx context.Context, m *mirror.Reader) error {
 	if err := s.take(s.projector.Unlisted(unlisted)); err != nil {
 		return err
 	}
+	for list, err := range m.ImportRejects(ctx) {
+		if err != nil {
+			return err
+		}
+		if err := s.take(s.projector.Imported(list)); err != nil {
+			return err
+		}
+	}
 	return s.clients(ctx, m)
 }
 

@@ -28,6 +28,15 @@ type Unlisted struct {
 	Raw     []byte // JSON as received
 }
 
+// ImportReject is a row of an imported file that was left out.
+type ImportReject struct {
+	Ordinal int64  // place in its file, from 0
+	ID      string // in the CRM; empty: it has none
+	Field   string // at fault; empty: the whole row
+	Reason  Reason
+	Raw     []byte // the row as JSON
+}
+
 // Reason says why an item or a field could not be used. It is text because the
 // rejects table shows it as such.
 type Reason string

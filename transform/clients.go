@@ -88,6 +88,21 @@ func (p *Projector) unlisted(list []schemas.Unlisted) error {
 	return p.rejects.flush(p)
 }
 
+// Imported projects the rows of imported files that were left out: each is a
+// reject of source import. The list is borrowed; the batches belong to the
+// caller, who releases them.
+func (p *Projector) Imported(list []schemas.ImportReject) (*Batches, error) {
+	return p.collect(func() error { return p.imported(list) })
+}
+
+func (p *Projector) imported(list []schemas.ImportReject) error {
+	for i := range list {
+		r := &list[i]
+		p.rejects.add(reject{source: schemas.SourceImport, ordinal: r.Ordinal, field: r.Field, reason: r.Reason, raw: r.Raw})
+	}
+	return p.rejects.flush(p)
+}
+
 func (p *Projector) whyUnlisted(raw []byte) schemas.Reason {
 	if reason := p.readWhole(raw, p.decoders.row); reason != "" {
 		return reason

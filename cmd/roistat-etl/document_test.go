@@ -24,10 +24,15 @@ const (
 		"rejects":{"items":0,"fields":0},
 		"gates":[{"name":"","value":0,"limit":0,"passed":true}],
 		"destinations":[{"kind":"","target":"","state":"","run":""}],"error":null}`
-	statusDocument   = `{"pipeline":"","runs":[` + runDocument + `],"feeds":{"live":0,"never_fetched":0,"p50_age_s":null,"p95_age_s":null},"destinations":[null]}`
-	planDocument     = `{"pipeline":"","clients":0,"feeds_due":{"never":0,"changed":0,"aged":0},"calls":0,"seconds":0,"schema_changes":[""]}`
-	checkDocument    = `{"check":"","ok":true,"detail":"","remedy":""}`
-	verifyDocument   = `{"destination":"","table":"","partition":"","rows":0,"expected":0,"ok":true,"detail":""}`
+	statusDocument = `{"pipeline":"","runs":[` + runDocument + `],"feeds":{"live":0,"never_fetched":0,"p50_age_s":null,"p95_age_s":null},"destinations":[null]}`
+	planDocument   = `{"pipeline":"","clients":0,"feeds_due":{"never":0,"changed":0,"aged":0},"calls":0,"seconds":0,"schema_changes":[""]}`
+	checkDocument  = `{"check":"","ok":true,"detail":"","remedy":""}`
+	verifyDocument = `{"destination":"","table":"","partition":"","rows":0,"expected":0,"ok":true,"detail":""}`
+	importDocument = `{"schema":0,"run":"","pipeline":"","project":"","file":"","sha256":"","format":"","dry_run":true,"exit_code":0,"outcome":"",
+		"reasons":[""],"started_at":"","finished_at":"","sent_before":null,
+		"rows":{"total":0,"before":0,"sent":0,"rejected":0,"left":0},"calls":{"import":0,"retried":0,"refused":0},
+		"faults":0,"first_faults":[{"row":0,"line":0,"column":0,"field":"","reason":"","fault":""}],"faults_file":null,
+		"repeated_ids":0,"first_rows":[null],"error":null}`
 	manifestDocument = `{"schema":0,"run":"","pipeline":"","project":"","mirror":"","writer":"","live_clients":0,"views":"","checksum":"",
 		"tables":{"*":{"version":0,"rows":0,"files":[{"path":"","partition":"","rows":0,"bytes":0,"sha256":"","digest":""}]}}}`
 )
@@ -36,7 +41,7 @@ const (
 func documents() map[string]string {
 	return map[string]string{
 		"run": runDocument, "status": statusDocument, "verify": verifyDocument, "manifest": manifestDocument,
-		"plan": planDocument, "check": checkDocument,
+		"plan": planDocument, "check": checkDocument, "import": importDocument,
 		"rejects": tableDocument(schemas.Rejects),
 	}
 }

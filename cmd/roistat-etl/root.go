@@ -50,7 +50,7 @@ publishing; 130 interrupted, resumable.`,
 	root.SetErr(a.stderr)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.PersistentFlags().StringVarP(&a.configPath, "config", "c", "pipelines.yaml", "configuration file")
-	root.AddCommand(a.runCommand(), a.planCommand(), a.checkCommand(), a.schemaCommand(), a.statusCommand(), a.verifyCommand(), a.rejectsCommand(), a.showCommand())
+	root.AddCommand(a.runCommand(), a.planCommand(), a.checkCommand(), a.schemaCommand(), a.statusCommand(), a.verifyCommand(), a.rejectsCommand(), a.showCommand(), a.importCommand())
 	root.AddCommand(a.laterCommands()...)
 	return root
 }
@@ -58,7 +58,7 @@ publishing; 130 interrupted, resumable.`,
 // laterCommands are those of the design that this version doesn't have; they say so.
 func (a *app) laterCommands() []*cobra.Command {
 	var out []*cobra.Command
-	for _, name := range []string{"import", "forget"} {
+	for _, name := range []string{"forget"} {
 		out = append(out, &cobra.Command{
 			Use: name, Hidden: true, DisableFlagParsing: true,
 			RunE: func(*cobra.Command, []string) error {

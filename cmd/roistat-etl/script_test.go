@@ -49,6 +49,7 @@ func TestScripts(t *testing.T) {
 			"grab": grab, "conform": conforms, "want": wantValue,
 			"remember": remember, "same": same, "linked": linked,
 			"flip": flip, "replace": replace, "golden": golden, "lines": lines, "browse": browse,
+			"clients": clients, "imported": importedValue,
 		},
 		RequireExplicitExec: true,
 	})

@@ -75,6 +75,7 @@ func (s *serving) flags(cmd *cobra.Command) {
 	f.IntVar(&o.ContactPage, "contact-page", 0, "rows of a contacts page at most, 0 for all")
 	f.BoolVar(&o.NoGzip, "no-gzip", false, "never compress")
 	f.BoolVar(&o.Cache, "cache", false, "render every feed at the start and keep it")
+	f.BoolVar(&o.CountImports, "count-imports", false, "count what is imported, and keep none of it")
 	f.BoolVar(&s.accessLog, "access-log", false, "log every call to stderr, without the key")
 	f.IntVar(&s.nights, "nights", 0, "nights that have passed at the start")
 	f.Var(&s.share, "share", "share of the clients that a night touches")

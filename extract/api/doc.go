@@ -1,4 +1,5 @@
-// Package api asks the Roistat API: lists of clients, feeds, campaign contacts.
+// Package api asks the Roistat API for lists of clients, feeds and campaign
+// contacts, and sends it clients.
 //
 // A question is one HTTP request; the package never repeats one and knows no
 // quota. What went wrong is classified here, once, as an [*Error] with a [Kind]:

@@ -113,6 +113,25 @@ func (c *Client) Contacts(ctx context.Context, q ContactsQuestion) (*ContactsPag
 	return &ContactsPage{rows, total}, nil
 }
 
+// CodeInvalid is the code of a question that the API refuses for what stands in it.
+const CodeInvalid = "request_data_validation_error"
+
+// CodeTooLong is the code of a question whose body is longer than the server takes.
+const CodeTooLong = "http_413"
+
+// Import creates or updates clients: clients is a JSON array of them, which the
+// API takes whole or not at all. A call whose answer was lost may have been
+// carried out; carrying it out again does no harm.
+func (c *Client) Import(ctx context.Context, clients []byte) error {
+	f, err := c.ask(ctx, http.MethodPost, "/project/clients/import", url.Values{}, clients)
+	if err != nil {
+		return err
+	}
+	f.release()
+	c.giveBack(f.body)
+	return nil
+}
+
 func (c *Client) post(ctx context.Context, path string, question any) (*fields, *Error) {
 	var body bytes.Buffer
 	e := json.NewEncoder(&body)

@@ -46,6 +46,24 @@ CREATE TABLE unlisted (list INTEGER NOT NULL, ordinal INTEGER NOT NULL, raw BLOB
 CREATE TABLE campaigns (id INTEGER PRIMARY KEY, fetched_at INTEGER NOT NULL, rows INTEGER NOT NULL, body BLOB NOT NULL);
 CREATE TABLE calls     (at INTEGER PRIMARY KEY, n INTEGER NOT NULL);
 CREATE TABLE runs      (run TEXT PRIMARY KEY, started_at INTEGER NOT NULL, finished_at INTEGER NOT NULL, exit_code INTEGER NOT NULL, report TEXT NOT NULL) WITHOUT ROWID;
+`, `
+-- Files that were sent to Roistat, whole or in part, and their rows that were left out.
+CREATE TABLE imports (
+  sha256      BLOB PRIMARY KEY,
+  run         TEXT NOT NULL,               -- that sent last
+  rows        INTEGER NOT NULL,            -- of the file
+  next        INTEGER NOT NULL DEFAULT 0,  -- the first row that is neither sent nor left out
+  sent        INTEGER NOT NULL DEFAULT 0,
+  started_at  INTEGER NOT NULL,
+  finished_at INTEGER NOT NULL DEFAULT 0
+) WITHOUT ROWID;
+CREATE TABLE import_rejects (
+  sha256 BLOB NOT NULL, row INTEGER NOT NULL,
+  id     TEXT NOT NULL,  -- in the CRM, '' where there is none
+  field  TEXT NOT NULL,  -- at fault, '' for the whole row
+  reason TEXT NOT NULL, raw BLOB NOT NULL,
+  PRIMARY KEY (sha256, row)
+) WITHOUT ROWID;
 `}
 }
 

@@ -25,6 +25,7 @@ type call struct {
 	cut      int           // rows a list page lacks
 	shift    int           // clients that appear after it, or vanish
 	skew     time.Duration // of the clock that the answer goes by
+	invalid  []*Fault      // that refuse rows of an import
 }
 
 // answer is what a call gets. gz is body compressed, if it is at hand.

@@ -24,6 +24,8 @@ type Fault struct {
 	Times   int     `json:"times,omitempty"`   // 0: for good
 	Code    string  `json:"code,omitempty"`    // of kind error
 	N       int     `json:"n,omitempty"`       // rows, bytes, levels or milliseconds, by kind
+
+	IDs []string `json:"ids,omitempty"` // in the CRM, of rows of an import
 }
 
 // effect is what a kind of fault does: before the method runs, or to its
@@ -64,6 +66,7 @@ func effects() map[string]effect {
 		"limit_past":   {"any", "429, to come again at a date n seconds after the year 1990 by a wrong clock", nil, wrongClock(1990)},
 		"long_text":    {"feed", "an item whose text has n bytes", nil, longText},
 		"empty_items":  {"feed", "n items without content", nil, emptyItems},
+		"invalid":      {"import", "refuses rows as not valid: those with ids=a;b, and those whose id is a multiple of n", bendImport, nil},
 		"many_rows":    {"list", "n rows without content", nil, manyRows},
 		"gateway":      {"any", "502 with HTML, whatever the error mode", nil, gateway},
 		"total_add":    {"list", "the total is n too many, or too few", bendTotal, nil},
@@ -232,6 +235,17 @@ func bendCut(_ *Server, c *call, f *Fault) error {
 func bendShift(s *Server, c *call, f *Fault) error {
 	c.shift += f.N
 	return nil
+}
+
+func bendImport(_ *Server, c *call, f *Fault) error {
+	c.invalid = append(c.invalid, f)
+	return nil
+}
+
+// refuses tells whether a row of an import with this id is not valid.
+func (f *Fault) refuses(id string) bool {
+	number, err := strconv.Atoi(id)
+	return slices.Contains(f.IDs, id) || f.N > 0 && err == nil && number%f.N == 0
 }
 
 func bendClock(_ *Server, c *call, f *Fault) error {

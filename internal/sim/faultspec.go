@@ -36,6 +36,8 @@ func (f *Fault) set(key, value string) (err error) {
 		f.Times, err = strconv.Atoi(value)
 	case "n":
 		f.N, err = strconv.Atoi(value)
+	case "ids":
+		f.IDs = strings.Split(value, ";")
 	case "clients":
 		f.Clients, err = parseIDs(value)
 	default:

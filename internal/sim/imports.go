@@ -14,6 +14,8 @@ const maxImported = 256 << 20
 type Imported struct {
 	Bodies  []json.RawMessage          `json:"bodies"`  // accepted ones, as sent, in order
 	Clients map[string]json.RawMessage `json:"clients"` // by id in the CRM: the last of each
+	Calls   int                        `json:"calls"`   // accepted ones
+	Rows    int                        `json:"rows"`    // of them
 	Created int                        `json:"created"`
 	Updated int                        `json:"updated"`
 }
@@ -21,9 +23,10 @@ type Imported struct {
 // imports keeps it. Imported clients do not join the list: the world is what
 // its seed says.
 type imports struct {
-	mu   sync.Mutex
-	kept Imported
-	size int
+	mu    sync.Mutex
+	count bool // rows and calls only, and keep nothing
+	kept  Imported
+	size  int
 }
 
 // imported is one client of an import.
@@ -48,7 +51,7 @@ func (s *Server) importClients(c *call) (*answer, error) {
 	if err := json.Unmarshal(raw, &rows); err != nil {
 		return nil, refuse("incorrect_request", "the body is not a list of clients")
 	}
-	ids, err := checkImports(rows)
+	ids, err := checkImports(rows, c.invalid)
 	if err != nil {
 		return nil, err
 	}
@@ -59,7 +62,7 @@ func (s *Server) importClients(c *call) (*answer, error) {
 }
 
 // checkImports returns the ids of the rows, or a refusal naming all bad fields.
-func checkImports(rows []json.RawMessage) ([]string, error) {
+func checkImports(rows []json.RawMessage, invalid []*Fault) ([]string, error) {
 	ids := make([]string, len(rows))
 	details := map[string]any{}
 	for i, raw := range rows {
@@ -70,10 +73,16 @@ func checkImports(rows []json.RawMessage) ([]string, error) {
 			details[fmt.Sprint(i)] = []string{"not an object"}
 			continue
 		}
-		if bad := row.faults(); len(bad) > 0 {
+		ids[i] = scalar(row.ID)
+		bad := row.faults()
+		for _, f := range invalid {
+			if f.refuses(ids[i]) {
+				bad = append(bad, "refused")
+			}
+		}
+		if len(bad) > 0 {
 			details[fmt.Sprint(i)] = bad
 		}
-		ids[i] = scalar(row.ID)
 	}
 	if len(details) == 0 {
 		return ids, nil
@@ -116,8 +125,12 @@ func (c *imported) faults() []string {
 func (m *imports) add(raw []byte, ids []string, rows []json.RawMessage) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.size+len(raw) > maxImported {
+	if !m.count && m.size+len(raw) > maxImported {
 		return refuse("internal_error", "the stand-in keeps at most %d bytes of imports", maxImported)
+	}
+	m.kept.Calls++
+	if m.kept.Rows += len(rows); m.count {
+		return nil
 	}
 	m.size += len(raw)
 	m.kept.Bodies = append(m.kept.Bodies, raw)

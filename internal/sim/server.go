@@ -53,7 +53,7 @@ func New(o Options) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make world: %w", err)
 	}
-	s := &Server{opt: o, quotas: map[string]*quota{}, methods: apiMethods()}
+	s := &Server{opt: o, quotas: map[string]*quota{}, methods: apiMethods(), imports: imports{count: o.CountImports}}
 	for _, p := range o.Projects {
 		s.quotas[p] = newQuota(o.PerSecond, o.PerHour)
 	}
