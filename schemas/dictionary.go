@@ -8,7 +8,7 @@ import (
 // Dictionary returns the data dictionary in Markdown.
 func Dictionary() string {
 	var b strings.Builder
-	b.WriteString("# Data dictionary\n\nMade by `roistat-etl schema --format markdown`; don't edit. `?` marks a column that can be null. Times are UTC with milliseconds, amounts have two decimals.\n")
+	b.WriteString("# Data dictionary\n\nMade by `roistat-etl schema --format markdown`; don't edit. `?` marks a column that can be null. Times are UTC with milliseconds, amounts have two decimals. With privacy rules, a text or enum with `?` and `campaign_contacts.contact` may hold a hash or a mask, or be null, and a key of `orders.fields` may be absent; every `extra` and `raw` is null unless a rule keeps it.\n")
 	for _, t := range tables {
 		fmt.Fprintf(&b, "\n## %s\n%s. Version %d; %s; sorted in ClickHouse by `(%s)`.\n\n", t.Name, t.Comment, t.Version, t.Partition.phrase(), t.OrderBy)
 		b.WriteString("| column | type | Parquet | ClickHouse | from | meaning |\n|---|---|---|---|---|---|\n")
