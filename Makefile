@@ -42,8 +42,10 @@ test-readers: build readers clickhouse-server ## published tables read by DuckDB
 	$(VENV)/bin/python -m pytest -q test/readers test/bench
 
 .PHONY: test-deploy
-test-deploy: build airflow ## deploy/: the DAGs in a real Airflow
-	$(AIRFLOW)/bin/python -m pytest -q test/airflow
+test-deploy: build airflow ## deploy/: the DAGs in a real Airflow, cron, systemd's opinion, 300 pipelines
+	@bash test/chaos/install.sh
+	@bash test/deploy/install.sh
+	$(AIRFLOW)/bin/python -m pytest -q test/airflow test/deploy
 
 .PHONY: test-dashboard
 test-dashboard: ## the dashboard against Grafana's own types

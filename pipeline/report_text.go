@@ -118,3 +118,30 @@ func (r *Report) writeEnd(b *strings.Builder) {
 		fmt.Fprintf(b, "  error: %s\n", *r.Error)
 	}
 }
+
+// WriteSummary writes, after the reports of several pipelines, which of them
+// are not done and why, for a person who won't read them all.
+func WriteSummary(w io.Writer, reports []*Report) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	done := 0
+	for _, r := range reports {
+		if r.Outcome == OK {
+			done++
+		}
+	}
+	fmt.Fprintf(t, "\n%d of %d pipelines are done%s\n", done, len(reports), unless(done == len(reports), "; not all is well with:"))
+	for _, r := range reports {
+		if r.Outcome != OK {
+			fmt.Fprintf(t, "  %s\texit code %d\t%s\n", r.Pipeline, r.ExitCode, r.why())
+		}
+	}
+	return t.Flush()
+}
+
+// why says in a line what kept a run from being done.
+func (r *Report) why() string {
+	if r.Error != nil {
+		return *r.Error
+	}
+	return strings.Join(r.Reasons, "; ")
+}

@@ -129,6 +129,9 @@ func (a *app) run(ctx context.Context, f *runFlags, names []string) error {
 		a.codes = append(a.codes, r.ExitCode)
 		err = errors.Join(err, a.printReport(r))
 	}
+	if !a.json && len(reports) > 1 {
+		err = errors.Join(err, pipeline.WriteSummary(a.stdout, reports))
+	}
 	if err != nil {
 		return err
 	}
