@@ -43,6 +43,7 @@
 //
 // In memory are: the plan, 40 bytes a feed that is due; one page of the list; a
 // campaign's rows; one answer a worker, packed to at most 1 MiB (a larger one is
-// kept before the next large one is read); the clients that failed, at most
-// 10,000 of them.
+// kept before the next large one is read, and SQLite holds it twice more); the
+// clients that failed, at most 10,000 of them. A feed of which more than 32 MiB
+// and more than half remain when it is packed is too_large.
 package extract

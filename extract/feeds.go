@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -17,7 +19,8 @@ const (
 	fewItems  = 10 // from so many items on, a feed that halves is suspicious
 	maxStreak = 20 // failed clients in a row after which nothing more is asked
 
-	maxCarried = 1 << 20 // bytes of an answer that waits for its worker's next call
+	maxCarried = 1 << 20  // bytes of an answer that waits for its worker's next call
+	maxPacked  = 32 << 20 // bytes of a feed that packing doesn't halve
 )
 
 // reader reads feeds: a queue that the workers share.
@@ -132,27 +135,28 @@ func (f *reader) ask(ctx context.Context, d Due, carried *mirror.Answer) (*mirro
 		return err
 	})
 	a := &mirror.Answer{Client: d.Client, At: time.Now(), RowHash: d.RowHash}
+	if err == nil {
+		defer feed.Release()
+		err = f.got(a, d, feed)
+	}
 	var e *api.Error
 	switch {
+	case err == nil && a.Size() > maxCarried:
+		feed.Drop()
+		debug.FreeOSMemory() // SQLite takes twice the packed feed, beside what Go would collect later
+		return nil, f.enter(ctx, a, 0)
 	case err == nil:
-		defer feed.Release()
-		if err = f.got(a, d, feed); err == nil && a.Size() > maxCarried {
-			feed.Drop()
-			return nil, f.enter(ctx, a, 0)
-		}
+		return a, nil
 	case !errors.As(err, &e) || e.Kind == api.Refused || e.Unwrap() != nil:
 		return nil, fmt.Errorf("client %d: %w", d.Client, err)
 	case e.Kind == api.NotFound:
-		err = f.absent(a, d)
-	default:
-		a.Outcome = mirror.Failed
-		f.tally.fail(FailedClient{d.Client, e.Code, err.Error()})
-		return a, f.failed(d, e)
+		if err := f.absent(a, d); err != nil {
+			return nil, err
+		}
+		return a, nil
 	}
-	if err != nil {
-		return nil, err
-	}
-	return a, nil
+	f.tally.fail(FailedClient{d.Client, e.Code, err.Error()})
+	return &mirror.Answer{Client: d.Client, Outcome: mirror.Failed, At: a.At, RowHash: d.RowHash}, f.failed(d, e)
 }
 
 // absent completes the answer of a feed that isn't there. One that was never read is empty.
@@ -167,8 +171,8 @@ func (f *reader) absent(a *mirror.Answer, d Due) error {
 
 // got completes the answer of a feed that came.
 func (f *reader) got(a *mirror.Answer, d Due, feed *api.Feed) error {
-	f.succeeded()
 	if !f.last && suspicious(d.Items, feed.Items) {
+		f.succeeded()
 		a.Outcome = mirror.Suspect
 		f.mu.Lock()
 		defer f.mu.Unlock()
@@ -176,7 +180,15 @@ func (f *reader) got(a *mirror.Answer, d Due, feed *api.Feed) error {
 		return nil
 	}
 	a.Items = feed.Items
-	return f.packer.Pack(a, feed.JSON)
+	if err := f.packer.Pack(a, feed.JSON); err != nil {
+		return err
+	}
+	if a.Size() > max(maxPacked, len(feed.JSON)/2) {
+		return &api.Error{Kind: api.Bad, Code: "too_large", HTTP: http.StatusOK,
+			Description: fmt.Sprintf("the feed has %d bytes that hardly compress; of such no more than %d are kept", len(feed.JSON), maxPacked)}
+	}
+	f.succeeded()
+	return nil
 }
 
 // suspicious tells whether a feed has shrunk so far that it may be a fault of the API.

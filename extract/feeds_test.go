@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -176,6 +177,30 @@ func TestAFailedClientKeepsItsFeed(t *testing.T) {
 		if feedOf(t, m, 2) != string(items(1).JSON) || r.Clients.Gone != 0 {
 			t.Errorf("%s: %s, %+v", e.Code, feedOf(t, m, 2), r)
 		}
+	}
+}
+
+func TestALargeFeedThatHardlyCompressesIsTooLarge(t *testing.T) {
+	m := newMirror(t)
+	f := &fake{list: static(3)}
+	extract(t, options(m, f))
+	noise := rand.New(rand.NewPCG(1, 1))
+	text := make([]byte, maxPacked+maxPacked/8)
+	for i := range text {
+		text[i] = byte('0' + noise.Uint32()&63)
+	}
+	f.feed = func(_ context.Context, id int64) (*api.Feed, error) {
+		if id == 2 {
+			return &api.Feed{JSON: text, Items: 1}, nil
+		}
+		return items(2), nil
+	}
+	r := extract(t, always(options(m, f)))
+	if r.Feeds.Fetched != 2 || len(r.FailedClients) != 1 || r.FailedClients[0].ClientID != 2 || r.FailedClients[0].Code != "too_large" {
+		t.Errorf("got %+v, %+v", r.Feeds, r.FailedClients)
+	}
+	if feedOf(t, m, 2) != string(items(1).JSON) {
+		t.Error("the last good feed is gone")
 	}
 }
 

@@ -18,7 +18,7 @@ import (
 )
 
 const (
-	spoolBudget = 64 << 20  // of all partitions' buffers together
+	spoolBudget = 32 << 20  // of all partitions' buffers together
 	pageSize    = 16 << 10  // of a buffer
 	writeBuffer = 256 << 10 // before the file
 	keepEncoded = 4 << 20   // a larger one is not used again

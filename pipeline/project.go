@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"runtime/debug"
 
 	"github.com/apache/arrow/go/v17/arrow/memory"
 	"golang.org/x/sync/errgroup"
@@ -20,7 +21,7 @@ const blockClients = 256
 
 // scanner is the part of the mirror that a projection reads.
 type scanner interface {
-	Scan(ctx context.Context, blockSize int) iter.Seq2[[]mirror.Packed, error]
+	Blocks(ctx context.Context, blockSize int, admit func(size int64) error) iter.Seq2[[]mirror.Packed, error]
 	Campaigns(ctx context.Context) ([]schemas.Campaign, error)
 	leftOut
 }
@@ -77,7 +78,7 @@ func (c *counts) law() error {
 // gives the same bytes whatever the number of workers. Of inflated feeds there
 // are at most 8 MiB in memory, or one block that is larger: it is projected
 // alone. Each worker gives its rows in pieces of about 2 MiB, of which it makes
-// one, and two wait for their turn.
+// one, and one waits for its turn.
 func project(ctx context.Context, mem memory.Allocator, m scanner, spool *load.Spool, opt transform.Options, workers int) (*projection, error) {
 	p := &projector{memory: semaphore.NewWeighted(maxInflated), mirror: m, spool: spool, opt: opt, mem: mem}
 	if err := p.head(ctx); err != nil {
@@ -103,7 +104,6 @@ const maxInflated = 8 << 20
 // projector is one projection under way. Its counts belong to the sequencer.
 type projector struct {
 	memory *semaphore.Weighted // of maxInflated
-	large  mirror.Buffer       // belongs to whoever has acquired all of it
 	mirror scanner
 	spool  *load.Spool
 	opt    transform.Options
@@ -185,18 +185,18 @@ func (p *projector) clients(ctx context.Context, workers int) error {
 func (p *projector) read(ctx context.Context, jobs, order chan<- block) error {
 	defer close(jobs)
 	defer close(order)
-	for clients, err := range p.mirror.Scan(ctx, blockClients) {
+	var acquired int64
+	admit := func(size int64) error {
+		if acquired = min(size, maxInflated); p.memory.Acquire(ctx, acquired) != nil {
+			return context.Cause(ctx)
+		}
+		return nil
+	}
+	for clients, err := range p.mirror.Blocks(ctx, blockClients, admit) {
 		if err != nil {
 			return err
 		}
-		b := block{clients: clients, rows: make(chan encoded, 1)}
-		for i := range clients {
-			b.size += clients[i].Size()
-		}
-		b.size = min(b.size, maxInflated)
-		if err := p.memory.Acquire(ctx, b.size); err != nil {
-			return context.Cause(ctx)
-		}
+		b := block{clients: clients, size: acquired, rows: make(chan encoded)}
 		for _, to := range []chan<- block{order, jobs} {
 			select {
 			case to <- b:
@@ -211,7 +211,7 @@ func (p *projector) read(ctx context.Context, jobs, order chan<- block) error {
 // work projects blocks until there are no more. A worker has its own buffers.
 func (p *projector) work(ctx context.Context, jobs <-chan block) error {
 	t := transform.New(p.mem, p.opt)
-	var small mirror.Buffer
+	var small, large mirror.Buffer
 	var clients []schemas.Client
 	for b := range jobs {
 		if ctx.Err() != nil {
@@ -219,16 +219,23 @@ func (p *projector) work(ctx context.Context, jobs <-chan block) error {
 		}
 		buffer := &small
 		if b.size == maxInflated {
-			buffer = &p.large
+			buffer = &large
 		}
 		var err error
 		if clients, err = unpack(b.clients, buffer, clients[:0]); err != nil {
 			return err
 		}
+		if b.size == maxInflated {
+			debug.FreeOSMemory() // what it was packed in, before the rows need the room
+		}
 		if err := t.Stream(clients, func(batches *transform.Batches) error { return p.send(ctx, b.rows, batches) }); err != nil {
 			return err
 		}
 		clear(clients)
+		if b.size == maxInflated {
+			large = mirror.Buffer{}
+			debug.FreeOSMemory() // the feed, before the next one is read
+		}
 		close(b.rows)
 		p.memory.Release(b.size)
 	}

@@ -101,10 +101,10 @@ type faulty struct {
 	head   error
 }
 
-func (f faulty) Scan(ctx context.Context, size int) iter.Seq2[[]mirror.Packed, error] {
+func (f faulty) Blocks(ctx context.Context, size int, admit func(int64) error) iter.Seq2[[]mirror.Packed, error] {
 	return func(yield func([]mirror.Packed, error) bool) {
 		n := 0
-		for block, err := range f.Reader.Scan(ctx, size) {
+		for block, err := range f.Reader.Blocks(ctx, size, admit) {
 			if n == f.after {
 				if f.cancel != nil {
 					f.cancel(f.err)

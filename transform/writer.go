@@ -279,6 +279,25 @@ func (w *writer) writeExtra(c *column) {
 		c.null()
 		return
 	}
+	if n := w.extraSize(); n > largeText { // growing step by step would hold it twice
+		c.bytes = slices.Grow(c.bytes, n)
+	}
 	c.bytes = w.canon.AppendObject(c.bytes, w.text, w.extra, w.groups...)
 	c.ended()
+}
+
+// largeText is the size from which room is made for a text before it is written.
+const largeText = 256 << 10
+
+// extraSize is about how many bytes extra will have.
+func (w *writer) extraSize() (n int) {
+	for _, m := range w.extra {
+		n += int(m.Val.End-m.Val.Start) + int(m.Key.End-m.Key.Start) + 2
+	}
+	for _, g := range w.groups {
+		for _, m := range g.Members {
+			n += int(m.Val.End-m.Val.Start) + int(m.Key.End-m.Key.Start) + 2
+		}
+	}
+	return n + 2
 }

@@ -24,7 +24,7 @@ func main() {
 
 // memoryLimit is where the garbage collector begins to work harder. It is no hard
 // bound: the program takes what it needs. GOMEMLIMIT in the environment wins.
-const memoryLimit = 192 << 20
+const memoryLimit = 160 << 20
 
 // Main runs one command line and returns its exit code.
 func Main(args []string, stdout, stderr io.Writer) int {

@@ -12,7 +12,7 @@ import (
 )
 
 // smallBody is how many bytes an answer may have that is read beside others.
-const smallBody = 4 << 20
+const smallBody = 1 << 20
 
 // body reads an answer, inflated, up to the largest that is taken, into buf.
 // Beyond smallBody it waits for its turn, which ends with release, also after a fault.

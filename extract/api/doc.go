@@ -13,7 +13,8 @@
 // an answer echoes it, in errors and in what is handed on.
 //
 // A call holds its answer's body, inflated, and nothing that grows faster: at
-// most 4 MiB, and one call at a time of the client up to 1.3 Options.MaxResponse
-// bytes, from the reading to [Feed.Release]. A list of more than 250,000 elements, or an element of
-// more than 4 MiB, is too_large: what becomes of it holds it many times over.
+// most 1 MiB, and one call at a time of the client up to 1.4 Options.MaxResponse
+// bytes, from the reading to [Feed.Release]. A list of more than 250,000 elements,
+// or an element of more than 4 MiB, is too_large: what becomes of it holds it many
+// times over.
 package api

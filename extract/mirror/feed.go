@@ -1,6 +1,7 @@
 package mirror
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"sync"
@@ -38,6 +39,9 @@ type Answer struct {
 // Size is how many bytes the answer's feed takes, packed.
 func (a *Answer) Size() int { return len(a.body) }
 
+// largeFeed is the size of a feed from which each copy of it counts.
+const largeFeed = 1 << 20
+
 // Packer compresses feeds. It is safe for concurrent use and should be shared:
 // it keeps an encoder a core, whose tables stay in the core's cache.
 type Packer struct{ encoders sync.Pool }
@@ -59,8 +63,20 @@ func (p *Packer) Pack(a *Answer, feed []byte) error {
 	defer p.encoders.Put(enc)
 	sum := xxh3.Hash128(feed).Bytes()
 	a.hash = sum[:]
-	a.body = enc.EncodeAll(feed, make([]byte, 0, len(feed)/3+64))
+	a.body = enc.EncodeAll(feed, make([]byte, 0, room(len(feed))))
+	if len(feed) > largeFeed && len(a.body) < cap(a.body)/2 {
+		a.body = bytes.Clone(a.body)
+	}
 	return nil
+}
+
+// room is how much room is made for a packed feed. A large one gets it for all of
+// it: growing would hold it twice.
+func room(feed int) int {
+	if feed > largeFeed {
+		return feed + feed/64
+	}
+	return feed/3 + 64
 }
 
 // Enter makes one answer and n calls that are about to be sent durable, in one

@@ -92,6 +92,9 @@ func (b *Buffer) inflate(frame []byte) ([]byte, error) {
 	}
 	n := len(b.chunk)
 	out, err := b.dec.DecodeAll(frame, b.chunk[n:n])
+	if len(frame) > largeFeed {
+		b.dec = nil // it holds on to the frame
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -130,13 +133,27 @@ func instant(ms int64) time.Time {
 const selectClients = `SELECT c.id, c.ordinal, c.first_seen_at, c.gone_at, c.fetched_at, c.row, f.body
 	FROM clients c LEFT JOIN feeds f ON f.id = c.id`
 
-// Scan yields all clients in the order of their ids, in blocks of at most
-// blockSize, as they stood when it began. Blocks belong to the receiver. An
-// error is the last thing yielded.
+// selectBlocks gives the length alone of a large feed: even a part of it would
+// take all of it into memory.
+const selectBlocks = `SELECT c.id, c.ordinal, c.first_seen_at, c.gone_at, c.fetched_at, c.row,
+	iif(length(f.body) > 1048576, length(f.body), f.body) FROM clients c LEFT JOIN feeds f ON f.id = c.id ORDER BY c.id`
+
+// Scan is Blocks for whoever has room for any block.
 func (r *Reader) Scan(ctx context.Context, blockSize int) iter.Seq2[[]Packed, error] {
+	return r.Blocks(ctx, blockSize, func(int64) error { return nil })
+}
+
+// Blocks yields all clients in the order of their ids, in blocks of at most
+// blockSize, as they stood when it began. Before it yields a block it calls admit
+// with the size that the block will have when it is unpacked. A feed of more than
+// 1 MiB packed is in a block of its own: it is read once that is admitted, as eight
+// times as large as it is packed. Blocks belong to the receiver. An error, which
+// may be that of admit, is the last thing yielded.
+func (r *Reader) Blocks(ctx context.Context, blockSize int, admit func(size int64) error) iter.Seq2[[]Packed, error] {
 	return func(yield func([]Packed, error) bool) {
-		err := r.raw(ctx, selectClients+` ORDER BY c.id`, func(next func([]driver.Value) error) error {
-			return blocks(ctx, max(1, blockSize), next, yield)
+		err := r.raw(ctx, selectBlocks, func(q driver.QueryerContext, next func([]driver.Value) error) error {
+			b := blocks{size: max(1, blockSize), admit: admit, yield: yield}
+			return b.scan(ctx, q, next)
 		})
 		if err != nil && !errors.Is(err, errEnough) {
 			yield(nil, wrap(r.path, "read the clients", err))
@@ -147,32 +164,105 @@ func (r *Reader) Scan(ctx context.Context, blockSize int) iter.Seq2[[]Packed, er
 // errEnough says that a receiver wants no more.
 var errEnough = errors.New("enough")
 
-func blocks(ctx context.Context, size int, next func([]driver.Value) error, yield func([]Packed, error) bool) error {
+// blocks is a scan under way.
+type blocks struct {
+	size  int
+	admit func(int64) error
+	yield func([]Packed, error) bool
+
+	block           []Packed
+	bytes, inflated int64
+}
+
+func (b *blocks) scan(ctx context.Context, q driver.QueryerContext, next func([]driver.Value) error) error {
 	var values [7]driver.Value
-	for last := false; !last; {
+	for {
 		if err := ctx.Err(); err != nil {
 			return context.Cause(ctx)
 		}
-		block := make([]Packed, 0, size)
-		for bytes, inflated := 0, int64(0); len(block) < size && bytes < blockBytes && inflated < blockInflated; {
-			err := next(values[:])
-			if last = errors.Is(err, io.EOF); last {
-				break
-			}
-			if err != nil {
-				return err
-			}
-			p, err := packed(values)
-			if err != nil {
-				return err
-			}
-			block, bytes, inflated = append(block, p), bytes+len(p.row)+len(p.body), inflated+p.Size()
+		err := next(values[:])
+		if errors.Is(err, io.EOF) {
+			return b.end()
 		}
-		if len(block) > 0 && !yield(block, nil) {
-			return errEnough
+		if err != nil {
+			return err
+		}
+		length, large := values[6].(int64)
+		if large {
+			values[6] = nil
+		}
+		p, err := packed(values)
+		if err == nil && large {
+			err = b.alone(ctx, q, p, 8*length)
+		} else if err == nil {
+			err = b.add(p)
+		}
+		if err != nil {
+			return err
 		}
 	}
+}
+
+// add puts a client into the block, and ends the block if it is full.
+func (b *blocks) add(p Packed) error {
+	b.block, b.bytes, b.inflated = append(b.block, p), b.bytes+int64(len(p.row)+len(p.body)), b.inflated+p.Size()
+	if len(b.block) < b.size && b.bytes < blockBytes && b.inflated < blockInflated {
+		return nil
+	}
+	return b.end()
+}
+
+// alone yields a client whose feed is large and not yet read.
+func (b *blocks) alone(ctx context.Context, q driver.QueryerContext, p Packed, size int64) error {
+	if err := b.end(); err != nil {
+		return err
+	}
+	if err := b.admit(size); err != nil {
+		return err
+	}
+	body, err := largeBody(ctx, q, p.id)
+	if err != nil {
+		return err
+	}
+	p.body = body
+	if !b.yield([]Packed{p}, nil) {
+		return errEnough
+	}
 	return nil
+}
+
+// end yields the block, if there is one.
+func (b *blocks) end() error {
+	block, inflated := b.block, b.inflated
+	if len(block) == 0 {
+		return nil
+	}
+	b.block, b.bytes, b.inflated = make([]Packed, 0, b.size), 0, 0
+	if err := b.admit(inflated); err != nil {
+		return err
+	}
+	if !b.yield(block, nil) {
+		return errEnough
+	}
+	return nil
+}
+
+// largeBody reads one packed feed.
+func largeBody(ctx context.Context, q driver.QueryerContext, id int64) (body []byte, err error) {
+	rows, err := q.QueryContext(context.WithoutCancel(ctx), `SELECT body FROM feeds WHERE id = ?`, []driver.NamedValue{{Ordinal: 1, Value: id}})
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	var values [1]driver.Value
+	if err := rows.Next(values[:]); err != nil {
+		return nil, fmt.Errorf("the feed of client %d: %w", id, err)
+	}
+	body, ok := values[0].([]byte)
+	if !ok {
+		return nil, fmt.Errorf("the feed of client %d is a %T", id, values[0])
+	}
+	return body, nil
 }
 
 func packed(v [7]driver.Value) (p Packed, err error) {
@@ -197,7 +287,7 @@ func packed(v [7]driver.Value) (p Packed, err error) {
 
 // raw reads rows straight from the driver, which costs half of what
 // database/sql does: it makes the values anew for each row, so they may be kept.
-func (r *Reader) raw(ctx context.Context, query string, read func(next func([]driver.Value) error) error) (err error) {
+func (r *Reader) raw(ctx context.Context, query string, read func(q driver.QueryerContext, next func([]driver.Value) error) error) (err error) {
 	c, err := r.db.Conn(ctx)
 	if err != nil {
 		return err
@@ -213,7 +303,7 @@ func (r *Reader) raw(ctx context.Context, query string, read func(next func([]dr
 			return err
 		}
 		defer func() { err = errors.Join(err, rows.Close()) }()
-		return read(rows.Next)
+		return read(q, rows.Next)
 	})
 }
 

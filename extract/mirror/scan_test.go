@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -61,6 +62,38 @@ func TestScanEndsABlockByBytes(t *testing.T) {
 	}
 	if blocks != 3 {
 		t.Errorf("%d blocks", blocks)
+	}
+}
+
+func TestALargeFeedIsReadAloneAndOnceAdmitted(t *testing.T) {
+	m := open(t)
+	list(t, m, true, 1, 2, 3, 4)
+	noise := make([]byte, 3<<20)
+	for i := range noise {
+		noise[i] = byte(rand.Uint32())
+	}
+	keep(t, m, 2, string(noise), 1, day(1))
+	keep(t, m, 3, `[3]`, 1, day(1))
+	var b Buffer
+	var sizes, admitted []int64
+	for block, err := range m.Blocks(t.Context(), 100, func(size int64) error { admitted = append(admitted, size); return nil }) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		sizes = append(sizes, int64(len(block)))
+		c, err := block[0].Unpack(&b)
+		if err != nil || c.ID == 2 && string(c.Feed) != string(noise) || c.ID == 3 && string(c.Feed) != `[3]` {
+			t.Errorf("client %d has a feed of %d bytes, %v", c.ID, len(c.Feed), err)
+		}
+	}
+	if want := []int64{1, 1, 2}; !slices.Equal(sizes, want) || len(admitted) != 3 || admitted[1] < int64(len(noise)) {
+		t.Errorf("blocks of %d clients, %d bytes; want %d", sizes, admitted, want)
+	}
+	no := errors.New("no")
+	for block, err := range m.Blocks(t.Context(), 100, func(int64) error { return no }) {
+		if block != nil || !errors.Is(err, no) {
+			t.Errorf("a block of %d, %v", len(block), err)
+		}
 	}
 }
 
