@@ -32,7 +32,7 @@ demo-clickhouse: build clickhouse-server ## the same into a real ClickHouse, and
 test: lint test-go test-readers test-dashboard test-deploy ## everything that CI runs
 
 .PHONY: test-go
-test-go: clickhouse ## the Go tests, with the race detector, in random order
+test-go: clickhouse s3-server ## the Go tests, with the race detector, in random order
 	@bash test/chaos/install.sh
 	@bash test/page/install.sh
 	$(TOOL) gotestsum --format pkgname -- -race -shuffle=on -tags=assert -timeout=30m ./...
@@ -103,6 +103,10 @@ clickhouse: ## a ClickHouse for the tests and the demo into .clickhouse, by hash
 clickhouse-server: clickhouse
 	@CGO_ENABLED=0 go build -o .clickhouse/server ./test/clickhouse/server
 
+.PHONY: s3-server
+s3-server: ## an S3 server for the tests into .s3, by hash
+	@bash test/s3/install.sh .s3
+
 .PHONY: readers
 readers: ## DuckDB and pyarrow into .venv, by hash
 	@bash test/readers/install.sh $(VENV)
@@ -117,4 +121,4 @@ lock: readers ## write the lock files of the Python environments anew from requi
 
 .PHONY: clean
 clean: ## remove what make has made
-	rm -rf bin $(VENV) $(AIRFLOW) .clickhouse .grafana data/bench.txt data/demo-*
+	rm -rf bin $(VENV) $(AIRFLOW) .clickhouse .s3 .grafana data/bench.txt data/demo-*
