@@ -24,7 +24,7 @@ func (s *stage) Check(ctx context.Context) (load.Staged, error) {
 		return nil, err
 	}
 	if !s.unchanged {
-		if err := s.finish(ctx, m); err != nil {
+		if err := s.complete(ctx, m); err != nil {
 			return nil, err
 		}
 	}
@@ -32,29 +32,10 @@ func (s *stage) Check(ctx context.Context) (load.Staged, error) {
 	return &ready{s}, nil
 }
 
-// manifest describes the files; it fails if one was not written.
-func (s *stage) manifest() (*load.Manifest, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	m := load.NewManifest(s.run, s.d.Writer())
-	for _, p := range s.parts {
-		if s.state[keyOf(p)] != done {
-			return nil, fmt.Errorf("%s was not written", p)
-		}
-		m.Add(p.Table, s.files[keyOf(p)])
-	}
-	return m, nil
-}
-
-// finish completes the folder.
-func (s *stage) finish(ctx context.Context, m *load.Manifest) error {
-	views := []byte(s.views(s.d.snapshot(s.run.Run)))
-	m.Views = sum256(views)
-	text, err := m.Encode()
+// complete completes the folder.
+func (s *stage) complete(ctx context.Context, m *load.Manifest) error {
+	text, views, err := s.texts(m, s.viewsIn(s.d.snapshot(s.run.Run)))
 	if err != nil {
-		return err
-	}
-	if _, err := load.ParseManifest(text); err != nil { // or nobody could read it, the next run neither
 		return err
 	}
 	names, err := s.present(m)
@@ -96,22 +77,6 @@ func (s *stage) present(m *load.Manifest) (fresh []string, err error) {
 		}
 	}
 	return fresh, nil
-}
-
-// views returns the text of views.sql for a snapshot in dir.
-func (s *stage) views(dir string) string {
-	zone := s.run.ReportTimezone
-	if zone == "" {
-		zone = "UTC"
-	}
-	return schemas.DuckDBViews(func(t *schemas.Table) (out []string) {
-		for _, p := range s.parts {
-			if p.Table == t.ID {
-				out = append(out, filepath.Join(dir, filepath.FromSlash(filePath(p.Table, p.Month))))
-			}
-		}
-		return out
-	}, zone)
 }
 
 // ready is a snapshot that only has to be shown.
@@ -229,13 +194,19 @@ func (d *Destination) prune(published string) error {
 	if err != nil {
 		return err
 	}
-	runs = slices.DeleteFunc(runs, func(run string) bool { return run == published })
-	for _, run := range runs[:max(0, len(runs)-(d.keep-1))] {
+	for _, run := range surplus(runs, published, d.keep) {
 		if err := d.disk.remove(d.snapshot(run)); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// surplus are the runs of a sorted list that go when so many are kept, the
+// published one among them.
+func surplus(runs []string, published string, keep int) []string {
+	runs = slices.DeleteFunc(runs, func(run string) bool { return run == published })
+	return runs[:max(0, len(runs)-(keep-1))]
 }
 
 // runs lists the snapshots, oldest first. Whatever else lies there is not ours.

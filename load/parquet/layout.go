@@ -41,6 +41,14 @@ type published struct {
 	manifest *load.Manifest
 }
 
+// shown is the manifest; nil if nothing is published.
+func (p *published) shown() *load.Manifest {
+	if p == nil {
+		return nil
+	}
+	return p.manifest
+}
+
 // readPublished resolves the link once. It returns nil if there is none.
 func readPublished(root string) (*published, error) {
 	link := filepath.Join(root, current)
@@ -65,12 +73,17 @@ func readPublished(root string) (*published, error) {
 	return p, nil
 }
 
-// readManifest reads a snapshot's manifest and checks that it is this snapshot's.
+// readManifest reads a snapshot's manifest.
 func readManifest(dir, run string) (*load.Manifest, error) {
 	text, err := os.ReadFile(filepath.Join(dir, manifestName))
 	if err != nil {
 		return nil, classify(err)
 	}
+	return parseManifest(text, run)
+}
+
+// parseManifest reads the manifest of a run's snapshot and checks that it is its own.
+func parseManifest(text []byte, run string) (*load.Manifest, error) {
 	m, err := load.ParseManifest(text)
 	if err != nil {
 		return nil, err

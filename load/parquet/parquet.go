@@ -24,23 +24,21 @@ const (
 
 // Options configures a destination.
 type Options struct {
-	Path        string // folder; made if absent
+	Path        string // folder, made if absent; or s3://bucket/prefix
 	Compression string // zstd (also if empty), snappy, gzip or none
 	Keep        int    // snapshots that stay, the published one among them; 0 is 3
+	Scratch     string // of a bucket: the folder where a file is until it is put; "" is the system's
 }
 
-// Destination is a folder of snapshots, as the package doc describes it. It is
-// safe for concurrent use.
-type Destination struct {
-	root  string // absolute
+// format is what the options say of the files.
+type format struct {
 	codec compress.Compression
 	name  string // of the codec
 	keep  int
-	disk  disk
 }
 
-// New makes a destination. It touches nothing.
-func New(o Options) (*Destination, error) {
+// format fills in what the options leave out, and prepares the codec.
+func (o Options) format() (format, error) {
 	if o.Compression == "" {
 		o.Compression = "zstd"
 	}
@@ -49,31 +47,45 @@ func New(o Options) (*Destination, error) {
 	}
 	codec, ok := codecByName(o.Compression)
 	if !ok {
-		return nil, fmt.Errorf("the compression %q is unknown: zstd, snappy, gzip or none", o.Compression)
+		return format{}, fmt.Errorf("the compression %q is unknown: zstd, snappy, gzip or none", o.Compression)
+	}
+	if o.Keep < 1 {
+		return format{}, fmt.Errorf("keep is %d, but the published snapshot always stays", o.Keep)
+	}
+	return format{codec, o.Compression, o.Keep}, registerZstd()
+}
+
+// Writer returns what manifests call the writer: files of another one are not linked.
+func (f format) Writer() string {
+	return fmt.Sprintf("%s, form %d, %s", createdBy, form, f.name)
+}
+
+// Destination is a folder of snapshots, as the package doc describes it. It is
+// safe for concurrent use.
+type Destination struct {
+	format
+	root string // absolute
+	disk disk
+}
+
+// New makes a destination of a folder. It touches nothing.
+func New(o Options) (*Destination, error) {
+	f, err := o.format()
+	if err != nil {
+		return nil, err
 	}
 	if o.Path == "" || strings.Contains(o.Path, "://") {
 		return nil, fmt.Errorf("the path %q is no folder", o.Path)
-	}
-	if o.Keep < 1 {
-		return nil, fmt.Errorf("keep is %d, but the published snapshot always stays", o.Keep)
 	}
 	root, err := filepath.Abs(o.Path)
 	if err != nil {
 		return nil, fmt.Errorf("find %s: %w", o.Path, err)
 	}
-	if err := registerZstd(); err != nil {
-		return nil, err
-	}
-	return &Destination{root: root, codec: codec, name: o.Compression, keep: o.Keep, disk: realDisk()}, nil
+	return &Destination{format: f, root: root, disk: realDisk()}, nil
 }
 
 // String names the destination.
 func (d *Destination) String() string { return "parquet " + d.root }
-
-// Writer returns what manifests call the writer: files of another one are not linked.
-func (d *Destination) Writer() string {
-	return fmt.Sprintf("%s, form %d, %s", createdBy, form, d.name)
-}
 
 // Begin starts a publishing in a folder of its own, or finds that there is
 // nothing to publish.
@@ -112,11 +124,7 @@ func (d *Destination) begin(run load.Run, parts []load.Partition) (*stage, error
 	if err != nil {
 		return nil, err
 	}
-	var manifest *load.Manifest
-	if before != nil {
-		manifest = before.manifest
-	}
-	if err := load.Admit(run, manifest); err != nil {
+	if err := load.Admit(run, before.shown()); err != nil {
 		return nil, err
 	}
 	s, err := d.newStage(run, parts, before)

@@ -9,7 +9,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"sync"
 
 	"roistat-etl/load"
 	"roistat-etl/schemas"
@@ -18,75 +17,38 @@ import (
 // stage is a snapshot under construction. If nothing has changed it has no
 // folder, and only counts what is written.
 type stage struct {
+	*book
 	d         *Destination
-	run       load.Run
 	before    *published // nil: nothing
 	unchanged bool
 	checked   bool     // it belongs to a ready
 	dir       string   // until the commit
 	held      *os.File // the lock of dir
-
-	parts []load.Partition          // in their order
-	reuse map[key]load.ManifestFile // files of before that can be linked
-	mu    sync.Mutex                // guards the two below
-	state map[key]progress          // of each of parts
-	files map[key]load.ManifestFile // written or linked
 }
-
-// key names a partition.
-type key struct {
-	table schemas.ID
-	month string
-}
-
-// progress is how far a partition is.
-type progress uint8
-
-const (
-	due progress = iota
-	begun
-	done
-)
-
-func keyOf(p load.Partition) key { return key{p.Table, p.Month} }
 
 // newStage finds out which partitions are there already.
 func (d *Destination) newStage(run load.Run, parts []load.Partition, before *published) (*stage, error) {
-	s := &stage{
-		d: d, run: run, before: before, parts: parts,
-		reuse: map[key]load.ManifestFile{}, state: map[key]progress{}, files: map[key]load.ManifestFile{},
+	book, err := newBook(run, d.Writer(), parts, before.shown(), func(f load.ManifestFile) bool {
+		info, err := os.Lstat(filepath.Join(before.dir, filepath.FromSlash(f.Path)))
+		return err == nil && info.Mode().IsRegular() && info.Size() == f.Bytes
+	})
+	if err != nil {
+		return nil, err
 	}
-	for _, p := range parts {
-		if _, twice := s.state[keyOf(p)]; twice {
-			return nil, fmt.Errorf("%s is to be written twice", p)
-		}
-		s.state[keyOf(p)] = due
-		if f, ok := s.reusable(p); ok {
-			s.reuse[keyOf(p)] = f
-		}
-	}
-	s.unchanged = before != nil && len(s.reuse) == len(parts) &&
-		before.manifest.Shows(parts, d.Writer(), run.Mirror) && before.manifest.Intact() && s.viewsStand()
+	s := &stage{book: book, d: d, before: before}
+	s.unchanged = s.stands(before.shown()) && s.viewsStand()
 	return s, nil
 }
 
-// reusable returns the published file of a partition if it holds these rows and has its size.
-func (s *stage) reusable(p load.Partition) (load.ManifestFile, bool) {
-	if s.before == nil {
-		return load.ManifestFile{}, false
-	}
-	f, ok := s.before.manifest.Same(p, s.d.Writer())
-	if !ok {
-		return f, false
-	}
-	info, err := os.Lstat(filepath.Join(s.before.dir, filepath.FromSlash(f.Path)))
-	return f, err == nil && info.Mode().IsRegular() && info.Size() == f.Bytes
+// viewsIn returns the text of views.sql for a snapshot in dir.
+func (s *stage) viewsIn(dir string) string {
+	return s.views(func(path string) string { return filepath.Join(dir, filepath.FromSlash(path)) })
 }
 
 // viewsStand tells whether the published views are what they would be now.
 func (s *stage) viewsStand() bool {
 	text, err := os.ReadFile(filepath.Join(s.before.dir, viewsName))
-	return err == nil && string(text) == s.views(s.before.dir)
+	return err == nil && string(text) == s.viewsIn(s.before.dir)
 }
 
 // makeFolder makes the staging folder and locks it.
@@ -126,25 +88,12 @@ func (s *stage) Write(ctx context.Context, p load.Partition, rows load.Rows) err
 	case linked:
 		err = s.linkFile(ctx, f)
 	default:
-		f, err = s.writeFile(ctx, p, rows)
+		f, err = s.newFile(ctx, p, rows)
 	}
 	if err != nil {
 		return err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.state[keyOf(p)], s.files[keyOf(p)] = done, f
-	return nil
-}
-
-// start marks the partition as begun.
-func (s *stage) start(p load.Partition) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if state, ok := s.state[keyOf(p)]; !ok || state != due {
-		return fmt.Errorf("%s was not to be written, or was written already", p)
-	}
-	s.state[keyOf(p)] = begun
+	s.finish(p, f)
 	return nil
 }
 
@@ -210,44 +159,25 @@ func (c *cancelled) Read(b []byte) (int, error) {
 	return c.in.Read(b)
 }
 
-// writeFile encodes a partition and reads it back.
-func (s *stage) writeFile(ctx context.Context, p load.Partition, rows load.Rows) (load.ManifestFile, error) {
-	f := load.ManifestFile{Path: filePath(p.Table, p.Month), Partition: p.Month, Rows: p.Rows, Digest: p.Digest}
-	name, err := s.place(f.Path)
+// newFile encodes a partition and reads it back.
+func (s *stage) newFile(ctx context.Context, p load.Partition, rows load.Rows) (load.ManifestFile, error) {
+	name, err := s.place(filePath(p.Table, p.Month))
 	if err != nil {
-		return f, err
+		return load.ManifestFile{}, err
 	}
 	file, err := s.d.disk.create(name)
 	if err != nil {
-		return f, fmt.Errorf("make the file: %w", err)
+		return load.ManifestFile{}, fmt.Errorf("make the file: %w", err)
 	}
-	w, err := encode(ctx, file, schemas.Get(p.Table), s.d.codec, p.LargestRow, rows)
+	f, err := writeFile(ctx, file, s.d.codec, p, rows)
 	if err = errors.Join(err, file.Close()); err != nil {
 		return f, fmt.Errorf("write the file: %w", err)
 	}
-	if w.rows != p.Rows {
-		return f, fmt.Errorf("%d rows came, there should be %d", w.rows, p.Rows)
-	}
-	f.Bytes, f.SHA256 = w.bytes, w.sha256
-	if err := confirm(ctx, name, schemas.Get(p.Table), f); err != nil {
-		return f, fmt.Errorf("the file was read back: %w", err)
-	}
-	return f, nil
-}
-
-// confirm reads a new file with the independent reader.
-func confirm(ctx context.Context, name string, t *schemas.Table, f load.ManifestFile) (err error) {
-	file, err := os.Open(name)
+	in, err := os.Open(name)
 	if err != nil {
-		return err
+		return f, fmt.Errorf("read the file back: %w", err)
 	}
-	defer func() { err = errors.Join(err, file.Close()) }()
-	info, err := file.Stat()
-	if err != nil {
-		return err
-	}
-	_, err = compare(ctx, file, info.Size(), t, f)
-	return err
+	return f, errors.Join(confirm(ctx, in, schemas.Get(p.Table), f), in.Close())
 }
 
 // Abort removes the staging folder.

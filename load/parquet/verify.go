@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"roistat-etl/internal/bucket"
 	"roistat-etl/load"
 	"roistat-etl/schemas"
 )
@@ -44,39 +45,57 @@ func Verify(ctx context.Context, target string, each func(load.Finding) error) e
 	if p == nil {
 		return fmt.Errorf("%s: %w", target, ErrNothing)
 	}
-	known := map[string]bool{manifestName: true, viewsName: true}
-	for _, t := range schemas.Tables() {
-		for _, f := range p.manifest.Tables[t.Name].Files {
-			known[f.Path] = true
-			r, err := verifyFile(ctx, p.dir, t, f)
-			if err != nil {
-				return err
-			}
-			if err := each(r); err != nil {
-				return err
-			}
-		}
+	known, err := verifyFiles(ctx, p.manifest, each, func(t *schemas.Table, f load.ManifestFile) (int64, error) {
+		return auditFile(ctx, filepath.Join(p.dir, filepath.FromSlash(f.Path)), t, f)
+	})
+	if err != nil {
+		return err
 	}
-	if err := verifyTexts(p, each); err != nil {
+	text, err := os.ReadFile(filepath.Join(p.dir, viewsName))
+	if err := verifyTexts(p.manifest, text, err, each); err != nil {
 		return err
 	}
 	return verifyOthers(p.dir, known, each)
 }
 
-// verifyTexts reports what is wrong with manifest and views.
-func verifyTexts(p *published, each func(load.Finding) error) error {
-	if !p.manifest.Intact() {
+// verifyFiles audits every file of the manifest in the order of the tables, and
+// returns what a snapshot may hold.
+func verifyFiles(ctx context.Context, m *load.Manifest, each func(load.Finding) error, audit func(*schemas.Table, load.ManifestFile) (int64, error)) (map[string]bool, error) {
+	known := map[string]bool{manifestName: true, viewsName: true}
+	for _, t := range schemas.Tables() {
+		for _, f := range m.Tables[t.Name].Files {
+			known[f.Path] = true
+			r := load.Finding{Table: t.Name, Partition: f.Partition, Expected: f.Rows, Digest: f.Digest}
+			rows, err := audit(t, f)
+			if stop := context.Cause(ctx); stop != nil {
+				return known, stop
+			}
+			r.Rows, r.OK, r.Detail = rows, err == nil, "size, sha256, rows and digest as in the manifest"
+			if err != nil {
+				r.Detail = err.Error()
+			}
+			if err := each(r); err != nil {
+				return known, err
+			}
+		}
+	}
+	return known, nil
+}
+
+// verifyTexts reports what is wrong with the manifest, and with the views, of
+// which readErr says why they could not be read.
+func verifyTexts(m *load.Manifest, views []byte, readErr error, each func(load.Finding) error) error {
+	if !m.Intact() {
 		if err := each(load.Finding{Detail: manifestName + " was changed after it was written: its checksum is another"}); err != nil {
 			return err
 		}
 	}
-	text, err := os.ReadFile(filepath.Join(p.dir, viewsName))
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
+	case errors.Is(readErr, fs.ErrNotExist) || errors.Is(readErr, bucket.ErrAbsent):
 		return each(load.Finding{Detail: viewsName + " is missing"})
-	case err != nil:
-		return each(load.Finding{Detail: err.Error()})
-	case sum256(text) != p.manifest.Views:
+	case readErr != nil:
+		return each(load.Finding{Detail: readErr.Error()})
+	case sum256(views) != m.Views:
 		return each(load.Finding{Detail: viewsName + " was changed after it was written"})
 	}
 	return nil
@@ -85,20 +104,6 @@ func verifyTexts(p *published, each func(load.Finding) error) error {
 func sum256(text []byte) string {
 	sum := sha256.Sum256(text)
 	return hex.EncodeToString(sum[:])
-}
-
-// verifyFile audits one file. It fails only if it was stopped.
-func verifyFile(ctx context.Context, dir string, t *schemas.Table, f load.ManifestFile) (load.Finding, error) {
-	r := load.Finding{Table: t.Name, Partition: f.Partition, Expected: f.Rows, Digest: f.Digest}
-	rows, err := auditFile(ctx, filepath.Join(dir, filepath.FromSlash(f.Path)), t, f)
-	if stop := context.Cause(ctx); stop != nil {
-		return r, stop
-	}
-	r.Rows, r.OK, r.Detail = rows, err == nil, "size, sha256, rows and digest as in the manifest"
-	if err != nil {
-		r.Detail = err.Error()
-	}
-	return r, nil
 }
 
 // auditFile compares a file with its entry and returns its rows.
@@ -116,10 +121,15 @@ func auditFile(ctx context.Context, name string, t *schemas.Table, f load.Manife
 	if err != nil {
 		return 0, fmt.Errorf("read the file: %w", err)
 	}
-	if got := hex.EncodeToString(hash.Sum(nil)); size == f.Bytes && got != f.SHA256 {
+	return auditSum(ctx, file, size, hash.Sum(nil), t, f)
+}
+
+// auditSum compares a file that was read once with its entry, and returns its rows.
+func auditSum(ctx context.Context, in io.ReaderAt, size int64, sum []byte, t *schemas.Table, f load.ManifestFile) (int64, error) {
+	if got := hex.EncodeToString(sum); size == f.Bytes && got != f.SHA256 {
 		return 0, fmt.Errorf("the file has the sha256 %s, the manifest says %s", got, f.SHA256)
 	}
-	return compare(ctx, file, size, t, f)
+	return compare(ctx, in, size, t, f)
 }
 
 // verifyOthers reports files and folders that the manifest doesn't name.
@@ -147,12 +157,17 @@ func verifyOthers(dir string, known map[string]bool, each func(load.Finding) err
 		if known[rel] || e.IsDir() && folders[rel] {
 			return nil
 		}
-		r := load.Finding{Detail: "the manifest doesn't name the " + kind + " " + rel}
-		if table, _, ok := strings.Cut(rel, "/"); ok {
-			if _, ok := schemas.ByName(table); ok {
-				r.Table = table
-			}
-		}
-		return each(r)
+		return each(stranger(kind, rel))
 	})
+}
+
+// stranger reports what the manifest doesn't name.
+func stranger(kind, name string) load.Finding {
+	r := load.Finding{Detail: "the manifest doesn't name the " + kind + " " + name}
+	if table, _, ok := strings.Cut(name, "/"); ok {
+		if _, ok := schemas.ByName(table); ok {
+			r.Table = table
+		}
+	}
+	return r
 }

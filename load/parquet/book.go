@@ -1,0 +1,148 @@
+package parquet
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+
+	"github.com/apache/arrow/go/v17/parquet/compress"
+
+	"roistat-etl/load"
+	"roistat-etl/schemas"
+)
+
+// book keeps account of a snapshot under construction, wherever it is built.
+type book struct {
+	run    load.Run
+	writer string
+	parts  []load.Partition          // in their order
+	reuse  map[key]load.ManifestFile // published files that can be linked or copied
+
+	mu    sync.Mutex                // guards the two below
+	state map[key]progress          // of each of parts
+	files map[key]load.ManifestFile // written, linked or copied
+}
+
+// key names a partition.
+type key struct {
+	table schemas.ID
+	month string
+}
+
+// progress is how far a partition is.
+type progress uint8
+
+const (
+	due progress = iota
+	begun
+	done
+)
+
+func keyOf(p load.Partition) key { return key{p.Table, p.Month} }
+
+// newBook finds out which partitions are published already, by a manifest, which
+// may be nil; there tells whether a file of it is where it should be.
+func newBook(run load.Run, writer string, parts []load.Partition, before *load.Manifest, there func(load.ManifestFile) bool) (*book, error) {
+	b := &book{
+		run: run, writer: writer, parts: parts,
+		reuse: map[key]load.ManifestFile{}, state: map[key]progress{}, files: map[key]load.ManifestFile{},
+	}
+	for _, p := range parts {
+		if _, twice := b.state[keyOf(p)]; twice {
+			return nil, fmt.Errorf("%s is to be written twice", p)
+		}
+		b.state[keyOf(p)] = due
+		if f, ok := before.Same(p, writer); ok && there(f) {
+			b.reuse[keyOf(p)] = f
+		}
+	}
+	return b, nil
+}
+
+// stands tells whether the manifest shows exactly these partitions, all there.
+func (b *book) stands(before *load.Manifest) bool {
+	return before != nil && len(b.reuse) == len(b.parts) && before.Shows(b.parts, b.writer, b.run.Mirror) && before.Intact()
+}
+
+// start marks the partition as begun.
+func (b *book) start(p load.Partition) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if state, ok := b.state[keyOf(p)]; !ok || state != due {
+		return fmt.Errorf("%s was not to be written, or was written already", p)
+	}
+	b.state[keyOf(p)] = begun
+	return nil
+}
+
+// finish enters the partition's file.
+func (b *book) finish(p load.Partition, f load.ManifestFile) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.state[keyOf(p)], b.files[keyOf(p)] = done, f
+}
+
+// manifest describes the files; it fails if one was not written.
+func (b *book) manifest() (*load.Manifest, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	m := load.NewManifest(b.run, b.writer)
+	for _, p := range b.parts {
+		if b.state[keyOf(p)] != done {
+			return nil, fmt.Errorf("%s was not written", p)
+		}
+		m.Add(p.Table, b.files[keyOf(p)])
+	}
+	return m, nil
+}
+
+// texts completes the manifest and returns it beside the views, both as they are published.
+func (b *book) texts(m *load.Manifest, views string) (manifest, sql []byte, err error) {
+	m.Views = sum256([]byte(views))
+	manifest, err = m.Encode()
+	if err == nil {
+		_, err = load.ParseManifest(manifest) // or nobody could read it, the next run neither
+	}
+	return manifest, []byte(views), err
+}
+
+// views returns the text of views.sql for a snapshot whose files lie where place says.
+func (b *book) views(place func(path string) string) string {
+	zone := b.run.ReportTimezone
+	if zone == "" {
+		zone = "UTC"
+	}
+	return schemas.DuckDBViews(func(t *schemas.Table) (out []string) {
+		for _, p := range b.parts {
+			if p.Table == t.ID {
+				out = append(out, place(filePath(p.Table, p.Month)))
+			}
+		}
+		return out
+	}, zone)
+}
+
+// writeFile encodes a partition into a new file, which is its entry's from then on.
+func writeFile(ctx context.Context, file io.Writer, codec compress.Compression, p load.Partition, rows load.Rows) (load.ManifestFile, error) {
+	f := load.ManifestFile{Path: filePath(p.Table, p.Month), Partition: p.Month, Rows: p.Rows, Digest: p.Digest}
+	w, err := encode(ctx, file, schemas.Get(p.Table), codec, p.LargestRow, rows)
+	if err == nil && w.rows != p.Rows {
+		err = fmt.Errorf("%d rows came, there should be %d", w.rows, p.Rows)
+	}
+	f.Bytes, f.SHA256 = w.bytes, w.sha256
+	return f, err
+}
+
+// confirm reads a new file with the independent reader.
+func confirm(ctx context.Context, file *os.File, t *schemas.Table, f load.ManifestFile) error {
+	info, err := file.Stat()
+	if err == nil {
+		_, err = compare(ctx, file, info.Size(), t, f)
+	}
+	if err != nil {
+		return fmt.Errorf("the file was read back: %w", err)
+	}
+	return nil
+}
