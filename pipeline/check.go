@@ -217,7 +217,7 @@ func (c *checker) destination(ctx context.Context, d destination) {
 	}
 	switch {
 	case err != nil:
-		c.say(bad("destination", publishError(ctx, fmt.Errorf("%s: %w", d, err)), "make the folder readable and writable, or give another path"))
+		c.say(bad("destination", publishError(ctx, fmt.Errorf("%s: %w", d, err)), "make it readable and writable, or give another path"))
 	case m == nil:
 		c.say(good("destination", "%s: nothing is published yet", d))
 	case m.Mirror != c.mirrorID:

@@ -5,9 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"strings"
 
 	"roistat-etl/extract"
+	"roistat-etl/internal/bucket"
 	"roistat-etl/load"
 	"roistat-etl/load/clickhouse"
 	"roistat-etl/load/parquet"
@@ -30,9 +33,9 @@ func openDestinations(p *config.Pipeline) ([]destination, error) {
 	for _, l := range p.Load {
 		switch {
 		case l.Parquet != nil:
-			d, err := parquet.New(parquet.Options{Path: l.Parquet.Path, Compression: l.Parquet.Compression, Keep: l.Parquet.Keep})
+			d, err := openParquet(p, l.Parquet)
 			if err != nil {
-				return nil, classed(Misconfigured, "parquet %s: %w", l.Parquet.Path, err)
+				return nil, errors.Join(classed(Misconfigured, "parquet %s: %w", l.Parquet.Path, err), closeDestinations(out))
 			}
 			out = append(out, destination{Destination: d, kind: "parquet", target: l.Parquet.Path})
 		case l.ClickHouse != nil:
@@ -44,6 +47,19 @@ func openDestinations(p *config.Pipeline) ([]destination, error) {
 		}
 	}
 	return out, nil
+}
+
+// openParquet makes a destination of a folder or a bucket. What goes into a bucket
+// is made beside the mirror, where the spilled rows are, too.
+func openParquet(p *config.Pipeline, l *config.Parquet) (load.Destination, error) {
+	o := parquet.Options{Path: l.Path, Compression: l.Compression, Keep: l.Keep, Scratch: filepath.Dir(p.Mirror)}
+	if !strings.HasPrefix(l.Path, bucket.Scheme) {
+		return parquet.New(o)
+	}
+	if _, err := os.Stat(o.Scratch); err != nil { // who only reads has no mirror, and needs none
+		o.Scratch = ""
+	}
+	return parquet.NewBucket(o)
 }
 
 // closeDestinations gives back what the destinations hold.

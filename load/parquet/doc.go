@@ -1,4 +1,4 @@
-// Package parquet publishes tables as Parquet files in a folder:
+// Package parquet publishes tables as Parquet files in a folder, or in a bucket:
 //
 //	PATH/snapshots/RUN/TABLE/month=YYYY-MM/part-0000.parquet   an event table; month=none, without rows, if it is empty
 //	PATH/snapshots/RUN/TABLE/part-0000.parquet                 the other tables
@@ -16,6 +16,24 @@
 // The files hold personal data: folders have mode 0750 and files 0640, less
 // what the umask takes. Give readers the group.
 //
+// # Buckets
+//
+// In a bucket ([Bucket]) the layout is the same, but for what it has no link and no
+// rename for:
+//
+//	PREFIX/snapshots/.staging-RUN   a marker: RUN is being built
+//	PREFIX/current.json             {"run", "prefix"}: what is published
+//
+// The marker is put before a snapshot's first object and goes after the pointer
+// is put, or after the snapshot was removed. So what has a marker and isn't shown
+// is at work or dead: dead if its mirror is the one that begins now, whose lock
+// it must have lost, or after a day. The pointer is put on the condition that it
+// is still the one that Begin has read. Unchanged files are copied on the server;
+// a new one is made in the scratch folder, without a name, and put with its
+// checksum. A pointer of which no answer came is read back; if that fails, too,
+// the snapshot stays, because a late request may still show it, and the next run
+// judges it.
+//
 // # Files
 //
 // pqarrow writes: one row group a record batch, at most 65,536 rows; data pages
@@ -31,5 +49,6 @@
 // Writing a partition holds one record batch, the encoded pages of one of its
 // columns, and one decoded page a column when it is read back: about 40 MiB with
 // the batches of load, in the worst case, for each partition written at once,
-// whatever the number of rows, partitions and snapshots.
+// whatever the number of rows, partitions and snapshots. For a bucket come 16 MiB
+// of a large file, and one file on the disk, for each.
 package parquet

@@ -1,7 +1,5 @@
 package config
 
-import "strings"
-
 // refusal is something that the file can ask for and this version cannot do.
 // asked gives the fields that ask for it, by address; marks tells what is set.
 type refusal struct {
@@ -13,14 +11,6 @@ type refusal struct {
 func refusals() []refusal {
 	return []refusal{
 		{"back the mirror up", func(p *Pipeline) []any { return only(&p.MirrorBackup, p.MirrorBackup != "") }},
-		{"write Parquet to S3", func(p *Pipeline) []any {
-			return each(p, func(d *Destination) (any, bool) {
-				if d.Parquet == nil {
-					return nil, false
-				}
-				return &d.Parquet.Path, strings.HasPrefix(d.Parquet.Path, s3Scheme)
-			})
-		}},
 	}
 }
 
@@ -38,16 +28,6 @@ func only(field any, asked bool) []any {
 		return nil
 	}
 	return []any{field}
-}
-
-func each(p *Pipeline, asked func(*Destination) (any, bool)) []any {
-	var out []any
-	for i := range p.Load {
-		if field, ok := asked(&p.Load[i]); ok {
-			out = append(out, field)
-		}
-	}
-	return out
 }
 
 // set gives those of the fields that the file sets.
