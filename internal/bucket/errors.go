@@ -58,6 +58,8 @@ func Unknown(err error) bool {
 }
 
 // remedies are what to do about the answers that repeat themselves.
+//
+//nolint:gosec // texts about secrets, none of them one
 var remedies = map[string]string{
 	"NoSuchBucket":                      "make the bucket, or correct its name; an endpoint of one's own is set by AWS_ENDPOINT_URL_S3",
 	"InvalidBucketName":                 "correct the bucket's name",
@@ -83,7 +85,7 @@ var remedies = map[string]string{
 }
 
 const (
-	remedyCredentials = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or give the machine a role"
+	remedyUnsigned    = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or give the machine a role"
 	remedyCertificate = "the server's certificate is not trusted: name its authority's file in AWS_CA_BUNDLE, or correct AWS_ENDPOINT_URL_S3"
 )
 
@@ -101,7 +103,7 @@ func (b *Bucket) wrap(ctx context.Context, op, object string, err error) error {
 		return e
 	}
 	if errors.Is(err, errNoCredentials) {
-		e.Remedy = remedyCredentials
+		e.Remedy = remedyUnsigned
 		return e
 	}
 	if untrusted(err) {
