@@ -174,7 +174,18 @@ func (c *checker) mirror(ctx context.Context) {
 		c.say(bad("mirror", mirrorError(ctx, err), "see docs/configuration.md: mirror"))
 		return
 	}
-	c.say(good("mirror", "%s, id %s", c.pipeline.Mirror, c.mirrorID))
+	c.say(good("mirror", "%s, id %s%s", c.pipeline.Mirror, c.mirrorID, openFolder(c.pipeline.Mirror)))
+}
+
+// openFolder says that others can look into the mirror's folder. Its files are
+// for their owner alone in any case.
+func openFolder(path string) string {
+	dir := filepath.Dir(path)
+	info, err := os.Stat(dir)
+	if err != nil || info.Mode().Perm()&0o077 == 0 {
+		return ""
+	}
+	return fmt.Sprintf("; others can look into its folder: chmod 700 %s", dir)
 }
 
 func (c *checker) destinations(ctx context.Context) {

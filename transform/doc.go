@@ -24,6 +24,13 @@
 // The order of a feed says nothing: any permutation gives the same rows. What
 // decides between equal items is their canonical JSON, then their bytes.
 //
+// # Privacy rules
+//
+// All rows leave by one function, and there the rules rewrite the columns that
+// they name, whatever filled them: see [roistat-etl/transform/privacy] for what a
+// value becomes. Only the contacts of campaigns are rewritten before, for the
+// order of their rows is that of what is shown.
+//
 // # Memory
 //
 // A [Projector] needs, beside the block, 100 bytes an item of the feed in hand
@@ -31,6 +38,7 @@
 // larger one are read once more when its rows are written. Keys of more than 256
 // bytes are held as hashes, canonical forms up to 4 MiB. [Projector.Stream] gives
 // the rows in pieces of 2 MiB and the row that fills one; [Projector.Clients]
-// holds them all. A buffer beyond 4 MiB is given back after the feed. A batch is
+// holds them all. Privacy rules need the largest of the columns that they rewrite
+// once more. A buffer beyond 4 MiB is given back after the feed. A batch is
 // a copy of exact size and belongs to the caller.
 package transform

@@ -86,7 +86,7 @@ func TestTheSearchFindsEveryLeak(t *testing.T) {
 	s := newServer(t, 4)
 	for _, l := range append(leaks(), leak{name: "", found: ""}) {
 		t.Run(l.name, func(t *testing.T) {
-			r := &trace{dir: t.TempDir(), leak: l.name}
+			r := &trace{dir: t.TempDir(), env: []string{"ROISTAT_TEST_LEAK=" + l.name}}
 			r.configure(t, s, "")
 			r.run(t, r.command(leaky, "run", "hidden", "--json"), 0)
 			found := r.search(t)

@@ -14,7 +14,7 @@ import (
 func TestNothingIsLeft(t *testing.T) {
 	s, db := newServer(t, 16), clickhousetest.Shared(t)
 	database := db.Database(t)
-	r := &trace{dir: t.TempDir()}
+	r := &trace{dir: t.TempDir(), env: []string{"OPENLINEAGE_URL=" + s.URL}}
 	r.configure(t, s, "      - clickhouse: {url: \""+db.URL("etl", database)+"\", password: "+clickhousetest.Password+"}\n")
 	for _, step := range []struct {
 		args string
@@ -25,7 +25,7 @@ func TestNothingIsLeft(t *testing.T) {
 		{"check", 0, "", 0},
 		{"plan", 0, "", 0},
 		{"run --json", 0, "", 0},
-		{"run --progress log", 0, "", 0},
+		{"run --progress log --metrics-file metrics.prom", 0, "", 0},
 		{"run --full --progress bar", -1, "slow", 150 * time.Millisecond},
 		{"run --full --json", 0, "", 0},
 		{"run --full --json", 5, "fails", 0},
@@ -41,6 +41,7 @@ func TestNothingIsLeft(t *testing.T) {
 		{"plan --json", 0, "", 0},
 		{"status", 0, "", 0},
 		{"status --json", 0, "", 0},
+		{"status --html status.html", 0, "", 0},
 		{"verify --json", 0, "", 0},
 		{"rejects hidden --json --limit 0", 0, "", 0},
 		{"rejects hidden", 0, "", 0},
@@ -57,6 +58,9 @@ func TestNothingIsLeft(t *testing.T) {
 		t.Error(found)
 	}
 	r.forOwnerAlone(t)
+	if told := s.lineage.Bytes(); len(told) == 0 || append(secrets(), persons()...).In(told) != "" {
+		t.Errorf("the lineage is %s", told)
+	}
 	if out := r.said[len(r.said)-1].out; persons().In([]byte(out)) == "" {
 		t.Errorf("the person was never there: %s", out)
 	}

@@ -71,7 +71,7 @@ func build(dir string) error {
 // trace is all that the programs of a folder have said and been called.
 type trace struct {
 	dir    string
-	leak   string // that the program has, if any
+	env    []string
 	said   []said
 	titles bytes.Buffer
 }
@@ -87,7 +87,8 @@ type said struct {
 func (r *trace) command(program string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(context.Background(), filepath.Join(programs, program), args...)
 	cmd.Dir = r.dir
-	cmd.Env = append(os.Environ(), "ROISTAT_API_KEY="+canary.Key, "ROISTAT_ETL_SALT="+canary.Salt, "ROISTAT_TEST_LEAK="+r.leak)
+	cmd.Env = append(os.Environ(), "ROISTAT_API_KEY="+canary.Key, "ROISTAT_ETL_SALT="+canary.Salt)
+	cmd.Env = append(cmd.Env, r.env...)
 	return cmd
 }
 

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -45,6 +46,9 @@ type server struct {
 	*httptest.Server
 	sim  *sim.Server
 	mode atomic.Value
+
+	mu      sync.Mutex
+	lineage bytes.Buffer // what it was told of the runs
 }
 
 func newServer(t testing.TB, clients int) *server {
@@ -64,6 +68,12 @@ func newServer(t testing.TB, clients int) *server {
 
 // ServeHTTP answers as the stand-in does, with persons put in.
 func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if strings.HasSuffix(r.URL.Path, "/lineage") {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		_, _ = s.lineage.ReadFrom(r.Body) // one that is cut is searched as far as it goes
+		return
+	}
 	w.Header().Set("Content-Type", "application/json")
 	feed := strings.HasSuffix(r.URL.Path, "/feed")
 	switch mode := s.mode.Load(); {
