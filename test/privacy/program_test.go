@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -114,7 +115,7 @@ func (r *trace) run(t testing.TB, cmd *exec.Cmd, kill time.Duration) (code int) 
 	if watched := g.Wait(); watched != nil || err != nil && !errors.As(err, &exit) {
 		t.Fatal(err, watched)
 	}
-	shows := cmd.Args[1] == "show"
+	shows := cmd.Args[1] == "show" || slices.Contains(cmd.Args, "--dry-run")
 	r.said = append(r.said, said{strings.Join(cmd.Args[1:], " "), out.String(), log.String(), shows})
 	return cmd.ProcessState.ExitCode()
 }
@@ -157,8 +158,10 @@ func (r *trace) holdsPeople(path string) bool {
 	return strings.Contains(name, "/mirror.db") || strings.HasPrefix(name, "/open-tables") || r.holdsSecrets(path)
 }
 
-// holdsSecrets tells of the file that we wrote them into.
-func (r *trace) holdsSecrets(path string) bool { return strings.HasSuffix(path, "literal.yaml") }
+// holdsSecrets tells of the files that we wrote ourselves.
+func (r *trace) holdsSecrets(path string) bool {
+	return strings.HasSuffix(path, "literal.yaml") || strings.HasSuffix(path, "people.csv")
+}
 
 // search looks through all that was left and says where something was found.
 func (r *trace) search(t testing.TB) (found []string) {
@@ -237,6 +240,7 @@ pipelines:
     load: [{parquet: {path: open-tables}}]
 `, api, rules, load),
 		"wrong.yaml": fmt.Sprintf("version: 1\npipelines:\n  - {name: a, project: \"1\", api: {base_url: \"http://far.example/${ROISTAT_API_KEY}\", key: \"${ROISTAT_API_KEY}\\n\"}, transform: {privacy: %s, salt: \"${ROISTAT_ETL_SALT:-x\"}, load: [{parquet: {path: \"${ROISTAT_ETL_SALT}\", keep: \"${ROISTAT_API_KEY}\"}}]}\n", rules),
+		"people.csv": fmt.Sprintf("id,name,phone,email,birth_date,Адрес\n1,%[1]s,%[2]s,%[3]s,1980-01-31,%[1]s\n2,%[1]s,%[2]s,%[3]s,1980-02-31,%[1]s\n", name, spelt, email),
 		"literal.yaml": fmt.Sprintf("version: 1\npipelines:\n  - {name: a, project: \"1\", api: {key: [%s], key_file: x}, transform: {salt: {a: %s}, privacy: {clients.phone: hash}}, load: []}\n",
 			literal["key"], literal["salt"]),
 	}

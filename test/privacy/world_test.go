@@ -79,6 +79,10 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch mode := s.mode.Load(); {
 	case mode == "slow" && feed:
 		time.Sleep(20 * time.Millisecond)
+	case mode == "picky" && strings.HasSuffix(r.URL.Path, "/import"):
+		w.WriteHeader(http.StatusBadRequest)
+		fmt.Fprintf(w, `{"status":"error","error":"request_data_validation_error","description":%q}`, "the phone "+spelt+" of "+name+" is none")
+		return
 	case mode == "refuses":
 		w.WriteHeader(http.StatusUnauthorized)
 		fmt.Fprintf(w, `{"status":"error","error":"authentication_failed","description":%q}`, "no such key: "+r.Header.Get("Api-key"))
