@@ -42,7 +42,7 @@ func (r *ready) Commit(ctx context.Context) (load.State, error) {
 		return load.Failed, err
 	}
 	if err := s.d.enter(ctx, s.run.Run, s.parts); err != nil {
-		return load.Failed, errors.Join(err, s.d.strike(ctx, s.run.Run))
+		return load.Failed, errors.Join(err, s.strike(ctx))
 	}
 	if err := s.d.swap(ctx, s.mark(), slices.Sorted(maps.Keys(s.build))); err != nil {
 		return load.Failed, s.halfway(ctx, err)
@@ -70,6 +70,7 @@ func (s *stage) overtaken(ctx context.Context) error {
 func (s *stage) halfway(ctx context.Context, failed error) error {
 	now, err := s.d.inspect(ctx)
 	if err != nil {
+		s.build = map[schemas.ID]string{}
 		return errors.Join(failed, fmt.Errorf("how far it came can't be told; the next run finishes or removes it: %w", err))
 	}
 	var swapped []string
@@ -79,7 +80,7 @@ func (s *stage) halfway(ctx context.Context, failed error) error {
 		}
 	}
 	if len(swapped) == 0 {
-		return errors.Join(failed, s.d.strike(ctx, s.run.Run))
+		return errors.Join(failed, s.strike(ctx))
 	}
 	s.build = map[schemas.ID]string{} // to be finished, not dropped
 	slices.Sort(swapped)
@@ -123,6 +124,16 @@ func (d *Destination) strike(ctx context.Context, run string) error {
 	err := d.exec(ctx, "ALTER TABLE "+schemas.Ident(partitionsTable)+" DELETE WHERE run = "+schemas.Quote(run))
 	if isCode(err, codeUnknownTable) {
 		return nil
+	}
+	return err
+}
+
+// strike takes the run out of the books. Where that fails its tables stay: they
+// tell the next run what is to be struck.
+func (s *stage) strike(ctx context.Context) error {
+	err := s.d.strike(ctx, s.run.Run)
+	if err != nil {
+		s.build = map[schemas.ID]string{}
 	}
 	return err
 }

@@ -141,6 +141,33 @@ func totals(n *load.Snapshot) map[schemas.ID]string {
 	return out
 }
 
+// TestDeadRunsAreStruck cuts the recovery from a run that died before its exchange:
+// its tables stay until the books know nothing of it any more.
+func TestDeadRunsAreStruck(t *testing.T) {
+	p := newPlace(t)
+	outcomes, err := publish(t, p.Destination, run(1), world(t, 1, 8))
+	must(t, outcomes, err)
+	parts := changed(t).Partitions()
+	if _, err := p.Begin(t.Context(), run(2), parts); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.enter(t.Context(), run(2).Run, parts); err != nil {
+		t.Fatal(err)
+	}
+	left := func() string {
+		return p.query(t, "SELECT (SELECT count() FROM system.tables WHERE database = '%s' AND name LIKE '%%__next_%%') > 0, count() > 0 FROM %s._partitions WHERE run = '%s'",
+			p.name, p.name, run(2).Run)
+	}
+	proxy := clickhousetest.StartProxy(t, p.server.Native)
+	proxy.Set(clickhousetest.Fault{Action: clickhousetest.Cut, Match: "DELETE WHERE run", Always: true})
+	if err := through(t, proxy, p.name).Recover(t.Context(), run(1).Mirror); err == nil || left() != "1\t1\n" {
+		t.Errorf("cut, tables and books are left: %q, %v", left(), err)
+	}
+	if err := p.Recover(t.Context(), run(1).Mirror); err != nil || left() != "0\t0\n" {
+		t.Errorf("tables and books are left: %q, %v", left(), err)
+	}
+}
+
 // TestKilledServer kills the server at the exchange, and in the midst of a block.
 func TestKilledServer(t *testing.T) {
 	for _, match := range []string{"EXCHANGE TABLES", "INSERT INTO `clients__next_"} {

@@ -95,18 +95,21 @@ func (d *Destination) samePartitions(ctx context.Context, t *schemas.Table, a, b
 	return len(seen[b]) > 0 && maps.Equal(seen[a], seen[b]), err
 }
 
-// bury drops tables on their way out, and what dead runs have entered.
+// bury drops tables on their way out, after what dead runs have entered: without
+// their tables nobody would know of these.
 func (d *Destination) bury(ctx context.Context, s *state, drop []string, dead map[string]bool) error {
-	var all []error
-	for _, name := range drop {
-		all = append(all, d.drop(ctx, name))
-	}
 	_, kept := s.other[partitionsTable]
 	for run, is := range dead {
 		shown := slices.ContainsFunc(slices.Collect(maps.Values(s.live)), func(t *table) bool { return t.mark.run == run })
 		if is && kept && !shown && load.ValidRun(run) {
-			all = append(all, d.strike(ctx, run))
+			if err := d.strike(ctx, run); err != nil {
+				return fmt.Errorf("strike the dead run %s: %w", run, err)
+			}
 		}
+	}
+	var all []error
+	for _, name := range drop {
+		all = append(all, d.drop(ctx, name))
 	}
 	return errors.Join(all...)
 }

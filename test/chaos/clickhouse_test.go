@@ -131,6 +131,8 @@ func drawPlaceOf(d dice, first bool) *moment {
 		return &moment{Match: "DROP TABLE IF EXISTS `", Nth: d.between(1, 6)}
 	case p < 0.93:
 		return &moment{Match: "CREATE OR REPLACE VIEW", Nth: d.between(1, 3)}
+	case p < 0.95: // what a dead run has entered
+		return &moment{Match: "DELETE WHERE run"}
 	default:
 		return &moment{Bytes: int64(d.between(1, 200_000))}
 	}
