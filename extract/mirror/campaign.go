@@ -2,7 +2,6 @@ package mirror
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/go-faster/jx"
@@ -11,27 +10,41 @@ import (
 	"roistat-etl/schemas"
 )
 
-// SetCampaign replaces a campaign's rows, all at once.
+// SetCampaign replaces a campaign's rows, all at once, but for the contacts of
+// forgotten clients.
 func (m *Mirror) SetCampaign(ctx context.Context, c schemas.Campaign, at time.Time) error {
-	enc, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1))
+	marks, err := m.forgottenContacts(ctx)
 	if err != nil {
 		return err
 	}
+	rows, _ := marks.without(c.Rows, "contact")
+	body, err := packArray(rows)
+	if err != nil {
+		return err
+	}
+	return m.w.do(ctx, "keep a campaign", func(ctx context.Context, t *tx) error {
+		return t.exec(ctx, `INSERT OR REPLACE INTO campaigns (id, fetched_at, rows, body) VALUES (?, ?, ?, ?)`, c.ID, at.UnixMilli(), len(rows), body)
+	})
+}
+
+// packArray makes a frame of a JSON array with these elements.
+func packArray(rows [][]byte) ([]byte, error) {
+	enc, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1))
+	if err != nil {
+		return nil, err
+	}
 	size := 2
-	for _, row := range c.Rows {
+	for _, row := range rows {
 		size += len(row) + 1
 	}
 	text := append(make([]byte, 0, size), '[')
-	for i, row := range c.Rows {
+	for i, row := range rows {
 		if i > 0 {
 			text = append(text, ',')
 		}
 		text = append(text, row...)
 	}
-	body := enc.EncodeAll(append(text, ']'), nil)
-	return errors.Join(enc.Close(), m.w.do(ctx, "keep a campaign", func(ctx context.Context, t *tx) error {
-		return t.exec(ctx, `INSERT OR REPLACE INTO campaigns (id, fetched_at, rows, body) VALUES (?, ?, ?, ?)`, c.ID, at.UnixMilli(), len(c.Rows), body)
-	}))
+	return enc.EncodeAll(append(text, ']'), nil), enc.Close()
 }
 
 // KeepCampaigns deletes the campaigns that are not among ids.

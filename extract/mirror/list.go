@@ -67,7 +67,8 @@ func (r *Reader) ListState(ctx context.Context) (state string, distinct int64, e
 	return state, distinct, wrap(r.path, "read the list", err)
 }
 
-// AddPage stores the rows of a page. Rows that have not changed aren't written.
+// AddPage stores the rows of a page. Rows that have not changed aren't written,
+// those of forgotten clients are listed and no more.
 func (m *Mirror) AddPage(ctx context.Context, p Page) (l Listed, err error) {
 	err = m.w.do(ctx, "keep a page", func(ctx context.Context, t *tx) error {
 		l = Listed{}
@@ -104,9 +105,11 @@ func (t *tx) row(ctx context.Context, row Row, at time.Time, l *Listed) error {
 	case err != nil:
 		return err
 	case !known:
-		l.New++
-		return t.exec(ctx, `INSERT INTO clients (id, hash, active_at, first_seen_at, ordinal, row) VALUES (?, ?, ?, ?, ?, ?)`,
+		n, err := t.run(ctx, `INSERT INTO clients (id, hash, active_at, first_seen_at, ordinal, row)
+			SELECT ?1, ?2, ?3, ?4, ?5, ?6 WHERE NOT EXISTS (SELECT 1 FROM forgotten WHERE id = ?1)`,
 			row.ID, hash, millis(row.Active), at.UnixMilli(), row.Ordinal, row.Raw)
+		l.New += n
+		return err
 	case have == hash && away == 0 && gone == 0:
 		return nil
 	}

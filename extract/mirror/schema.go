@@ -64,6 +64,10 @@ CREATE TABLE import_rejects (
   reason TEXT NOT NULL, raw BLOB NOT NULL,
   PRIMARY KEY (sha256, row)
 ) WITHOUT ROWID;
+`, `
+-- Erased clients, never to be kept again, and digests of their contacts, under a key of this mirror's.
+CREATE TABLE forgotten          (id INTEGER PRIMARY KEY, at INTEGER NOT NULL);
+CREATE TABLE forgotten_contacts (digest INTEGER PRIMARY KEY);
 `}
 }
 

@@ -53,6 +53,7 @@ func (r *Reader) candidates(ctx context.Context, yield func(Candidate, error) bo
 type Stats struct {
 	Live         int64         // clients not gone
 	Gone         int64         // clients gone
+	Forgotten    int64         // clients erased, which are neither
 	NeverFetched int64         // live clients whose feed was never read
 	P50, P95     time.Duration // age of the feeds of live clients that were read
 	Oldest       time.Time     // when the oldest of them was read; zero: none was
@@ -62,6 +63,9 @@ type Stats struct {
 func (r *Reader) Stats(ctx context.Context, now time.Time) (s Stats, err error) {
 	const read = `FROM clients WHERE gone_at = 0 AND fetched_at > 0`
 	var fetched int64
+	if s.Forgotten, err = r.countForgotten(ctx); err != nil {
+		return s, err
+	}
 	row := r.db.QueryRowContext(ctx, `SELECT count(*) FILTER (WHERE gone_at = 0), count(*) FILTER (WHERE gone_at > 0),
 		count(*) FILTER (WHERE gone_at = 0 AND fetched_at > 0) FROM clients`)
 	if err := row.Scan(&s.Live, &s.Gone, &fetched); err != nil {

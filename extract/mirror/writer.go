@@ -35,7 +35,7 @@ type tx struct {
 }
 
 func openWriter(ctx context.Context, path string) (_ *writer, err error) {
-	db, err := sql.Open("sqlite", dsn(path, "journal_mode(WAL)", "synchronous(FULL)", "wal_autocheckpoint(4000)", "cache_size(-16384)"))
+	db, err := sql.Open("sqlite", dsn(path, "journal_mode(WAL)", "synchronous(FULL)", "secure_delete(1)", "wal_autocheckpoint(4000)", "cache_size(-16384)"))
 	if err != nil {
 		return nil, wrap(path, "open", err)
 	}
@@ -87,11 +87,34 @@ func (w *writer) lead(ctx context.Context, leader *request) {
 			r.turn <- false
 		}
 	}
+	w.handOn()
+}
+
+// handOn ends a lead: the first of those who wait leads next.
+func (w *writer) handOn() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.busy = len(w.queue) > 0; w.busy {
 		w.queue[0].turn <- true
 	}
+}
+
+// errBusy says that what wants to be alone isn't.
+var errBusy = errors.New("a transaction is under way")
+
+// alone gives the connection to f outside of transactions. Whoever comes
+// meanwhile waits.
+func (w *writer) alone(ctx context.Context, f func(context.Context, *sql.Conn) error) error {
+	w.mu.Lock()
+	if w.busy {
+		w.mu.Unlock()
+		return errBusy
+	}
+	w.busy = true
+	w.mu.Unlock()
+	err := f(ctx, w.conn)
+	w.handOn()
+	return err
 }
 
 // commit applies a group in one transaction: all of it or nothing.

@@ -1,0 +1,244 @@
+package mirror
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// keyUnclean is set in meta from an erasure until the file has been rewritten.
+const keyUnclean = "unclean"
+
+// Erasure is what is to be forgotten.
+type Erasure struct {
+	Clients []int64
+	At      time.Time
+	Note    [2]string // a key of meta and its value, which is set in the same transaction
+}
+
+// Erased is what became of an erasure. Its clients are in the order of the question.
+type Erased struct {
+	Clients  []ErasedClient
+	Contacts int64 // rows of campaigns
+	Unlisted int64 // elements of lists without a usable id that had one of the contacts
+}
+
+// ErasedClient is a client that is forgotten.
+type ErasedClient struct {
+	Client int64
+	Known  bool      // there was something of it
+	Before time.Time // when it had been forgotten already; zero: it had not
+}
+
+// Forget deletes all that the mirror has of the clients, and keeps their ids, so
+// that no list brings them back, and digests of the phone and email in their
+// rows, so that no campaign brings those back. It is durable at once; what the
+// file still holds in its unused parts is gone after [Mirror.Clean].
+func (m *Mirror) Forget(ctx context.Context, e Erasure) (out Erased, err error) {
+	campaigns, err := m.campaignIDs(ctx)
+	if err != nil {
+		return out, err
+	}
+	marks, err := m.forgottenContacts(ctx)
+	if err != nil {
+		return out, err
+	}
+	err = m.w.do(ctx, "forget", func(ctx context.Context, t *tx) error {
+		out = Erased{}
+		if err := t.contactKey(ctx, marks); err != nil {
+			return err
+		}
+		for _, id := range e.Clients {
+			c, err := t.forget(ctx, id, e.At, marks)
+			if err != nil {
+				return err
+			}
+			out.Clients = append(out.Clients, c)
+		}
+		if out.Contacts, err = t.forgetContacts(ctx, campaigns, marks); err != nil {
+			return err
+		}
+		if out.Unlisted, err = t.forgetUnlisted(ctx, marks); err != nil {
+			return err
+		}
+		return errors.Join(t.setMeta(ctx, keyUnclean, "1"), t.setMeta(ctx, e.Note[0], e.Note[1]))
+	})
+	return out, err
+}
+
+// contactKey makes the key of the digests where there is none yet.
+func (t *tx) contactKey(ctx context.Context, c *contactMarks) error {
+	if c.key != nil {
+		return nil
+	}
+	key := make([]byte, 32)
+	if _, err := rand.Read(key); err != nil {
+		return fmt.Errorf("make a key: %w", err)
+	}
+	c.key = key
+	return t.setMeta(ctx, keyContacts, hex.EncodeToString(key))
+}
+
+// forget deletes one client and marks its contacts.
+func (t *tx) forget(ctx context.Context, id int64, at time.Time, marks *contactMarks) (c ErasedClient, err error) {
+	c.Client = id
+	var before int64
+	if _, err := t.one(ctx, `SELECT at FROM forgotten WHERE id = ?`, []any{id}, &before); err != nil {
+		return c, err
+	}
+	c.Before = instant(before)
+	var row []byte
+	if c.Known, err = t.one(ctx, `SELECT row FROM clients WHERE id = ?`, []any{id}, &row); err != nil {
+		return c, err
+	}
+	for _, m := range marks.marks(row, "phone", "email") {
+		marks.have[m] = true
+		if err := t.exec(ctx, `INSERT OR IGNORE INTO forgotten_contacts (digest) VALUES (?)`, m); err != nil {
+			return c, err
+		}
+	}
+	for _, q := range []string{`DELETE FROM clients WHERE id = ?`, `DELETE FROM feeds WHERE id = ?`, `DELETE FROM feeds_before WHERE id = ?`} {
+		if err := t.exec(ctx, q, id); err != nil {
+			return c, err
+		}
+	}
+	return c, t.exec(ctx, `INSERT OR IGNORE INTO forgotten (id, at) VALUES (?, ?)`, id, at.UnixMilli())
+}
+
+// forgetContacts deletes the marked contacts from the campaigns.
+func (t *tx) forgetContacts(ctx context.Context, campaigns []int64, marks *contactMarks) (n int64, err error) {
+	if len(marks.have) == 0 {
+		return 0, nil
+	}
+	for _, id := range campaigns {
+		var body []byte
+		if _, err := t.one(ctx, `SELECT body FROM campaigns WHERE id = ?`, []any{id}, &body); err != nil {
+			return n, err
+		}
+		rows, err := (&Buffer{}).array(body)
+		if err != nil {
+			return n, fmt.Errorf("campaign %d: %w", id, err)
+		}
+		kept, dropped := marks.without(rows, "contact")
+		if dropped == 0 {
+			continue
+		}
+		if body, err = packArray(kept); err != nil {
+			return n, err
+		}
+		if err := t.exec(ctx, `UPDATE campaigns SET rows = ?, body = ? WHERE id = ?`, len(kept), body, id); err != nil {
+			return n, err
+		}
+		n += int64(dropped)
+	}
+	return n, nil
+}
+
+// forgetUnlisted deletes what has no usable id, but one of the marked contacts.
+func (t *tx) forgetUnlisted(ctx context.Context, marks *contactMarks) (n int64, err error) {
+	type place struct{ list, ordinal int64 }
+	var found []place
+	rows, err := t.w.conn.QueryContext(ctx, `SELECT list, ordinal, raw FROM unlisted`)
+	if err != nil {
+		return 0, err
+	}
+	defer rows.Close() //nolint:errcheck // Err says what went wrong
+	for rows.Next() {
+		var p place
+		var raw []byte
+		if err := rows.Scan(&p.list, &p.ordinal, &raw); err != nil {
+			return 0, err
+		}
+		if marks.knows(raw, "phone", "email") {
+			found = append(found, p)
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return 0, err
+	}
+	for _, p := range found {
+		if err := t.exec(ctx, `DELETE FROM unlisted WHERE list = ? AND ordinal = ?`, p.list, p.ordinal); err != nil {
+			return n, err
+		}
+		n++
+	}
+	return n, nil
+}
+
+// Unclean tells whether the file may still hold bytes of what was forgotten.
+func (r *Reader) Unclean(ctx context.Context) (bool, error) {
+	text, err := r.Meta(ctx, keyUnclean)
+	return text != "", err
+}
+
+// ErrRead says that somebody reads the mirror, so that its log can't be emptied.
+var ErrRead = errors.New("somebody reads the mirror, so its log can't be emptied: end what reads it, and try again")
+
+// Clean rewrites the file without what was deleted from it, and empties its log,
+// so that neither holds a byte of it. It takes the time and, for a while, twice
+// the space of the file; nobody may write meanwhile. A killed one is begun anew.
+func (m *Mirror) Clean(ctx context.Context) error {
+	dir := strings.ReplaceAll(filepath.Dir(m.path), "'", "''")
+	err := m.w.alone(ctx, func(ctx context.Context, c *sql.Conn) (err error) {
+		// The rewritten copy goes to a file beside the mirror, not to memory or /tmp.
+		for _, q := range []string{`PRAGMA temp_store = FILE`, `PRAGMA temp_store_directory = '` + dir + `'`, `VACUUM`} {
+			if _, err = c.ExecContext(ctx, q); err != nil {
+				break
+			}
+		}
+		for _, q := range []string{`PRAGMA temp_store_directory = ''`, `PRAGMA temp_store = MEMORY`} {
+			_, undo := c.ExecContext(context.WithoutCancel(ctx), q)
+			err = errors.Join(err, undo)
+		}
+		return err
+	})
+	if err != nil {
+		return wrap(m.path, "rewrite", err)
+	}
+	if err := m.emptyLog(ctx); err != nil {
+		return err
+	}
+	return m.SetMeta(ctx, keyUnclean, "")
+}
+
+// emptyLog brings the log into the file and cuts it to nothing.
+func (m *Mirror) emptyLog(ctx context.Context) error {
+	var busy, frames, done int
+	err := m.w.alone(ctx, func(ctx context.Context, c *sql.Conn) error {
+		return c.QueryRowContext(ctx, `PRAGMA wal_checkpoint(TRUNCATE)`).Scan(&busy, &frames, &done)
+	})
+	if err == nil && busy != 0 {
+		err = ErrRead
+	}
+	return wrap(m.path, "empty the log", err)
+}
+
+// Forgotten tells when a client was forgotten; false: it was not.
+func (r *Reader) Forgotten(ctx context.Context, id int64) (at time.Time, ok bool, err error) {
+	if n, err := r.countForgotten(ctx); err != nil || n == 0 {
+		return time.Time{}, false, err
+	}
+	var ms int64
+	err = r.db.QueryRowContext(ctx, `SELECT at FROM forgotten WHERE id = ?`, id).Scan(&ms)
+	if errors.Is(err, sql.ErrNoRows) {
+		return time.Time{}, false, nil
+	}
+	return instant(ms), err == nil, wrap(r.path, "read who is forgotten", err)
+}
+
+// countForgotten counts the forgotten clients; a mirror that an older program
+// wrote has none.
+func (r *Reader) countForgotten(ctx context.Context) (n int64, err error) {
+	err = r.db.QueryRowContext(ctx, `SELECT count(*) FROM sqlite_schema WHERE name = 'forgotten'`).Scan(&n)
+	if err != nil || n == 0 {
+		return 0, wrap(r.path, "count who is forgotten", err)
+	}
+	err = r.db.QueryRowContext(ctx, `SELECT count(*) FROM forgotten`).Scan(&n)
+	return n, wrap(r.path, "count who is forgotten", err)
+}
