@@ -32,6 +32,14 @@ type Recoverer interface {
 	Recover(ctx context.Context, mirror string) error
 }
 
+// Eraser is a destination that keeps more than what readers see now.
+type Eraser interface {
+	// Erase removes all that the mirror's runs have published or staged here
+	// before what readers see now, so that what has left the tables is nowhere
+	// any more. It refuses with ErrForeign if another mirror's run is shown.
+	Erase(ctx context.Context, mirror string) error
+}
+
 // RunRecord is a run that published, as it is written down at the destination.
 type RunRecord struct {
 	Run, Pipeline, Project string

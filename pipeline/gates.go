@@ -38,6 +38,7 @@ type evidence struct {
 	rows               map[schemas.ID]int64
 	published          []*load.Manifest // one a destination; nil: nothing yet
 	accepted           map[string]bool
+	erased             erased // what is published and was erased since: no loss
 }
 
 // judge evaluates all gates. A gate that was accepted passes and says so.
@@ -65,8 +66,9 @@ func (e evidence) clientDrop(limit float64) Gate {
 		if m == nil {
 			continue
 		}
-		if drop := share(m.LiveClients-e.live, m.LiveClients); drop > worst {
-			worst, detail = drop, fmt.Sprintf("%d live clients, %d are published", e.live, m.LiveClients)
+		before := m.LiveClients - e.erased.Live
+		if drop := share(before-e.live, before); drop > worst {
+			worst, detail = drop, fmt.Sprintf("%d live clients, %d are published", e.live, before)
 		}
 	}
 	return closed(GateClientDrop, worst, limit, true, detail)
@@ -80,7 +82,7 @@ func (e evidence) rowDrop(limit float64) Gate {
 			continue
 		}
 		for _, t := range schemas.Tables() {
-			before := m.Tables[t.Name].Rows
+			before := m.Tables[t.Name].Rows - e.erased.Rows[t.Name]
 			if before < fewTableRows {
 				continue
 			}

@@ -89,13 +89,19 @@ type running struct {
 	destinations []destination
 	extracted    *extract.Result
 	live         int64 // clients, of the projection that is published
+	erased       erased
 }
 
-// locked holds the mirror for as long as the run needs it.
-func (r *running) locked(ctx context.Context) (err error) {
+// locked runs with the mirror held.
+func (r *running) locked(ctx context.Context) error {
 	if err := r.something(); err != nil {
 		return err
 	}
+	return r.hold(ctx, r.stages)
+}
+
+// hold holds the mirror for as long as the stages need it, and keeps the report.
+func (r *running) hold(ctx context.Context, stages func(context.Context) error) (err error) {
 	m, err := r.open(ctx)
 	if err != nil {
 		return mirrorError(ctx, err)
@@ -108,7 +114,7 @@ func (r *running) locked(ctx context.Context) (err error) {
 	if r.options.Begun != nil {
 		r.options.Begun(r.report)
 	}
-	err = aborted(ctx, r.stages(ctx))
+	err = aborted(ctx, stages(ctx))
 	unhurried := context.WithoutCancel(ctx)
 	r.finish(errors.Join(err, r.state(unhurried)))
 	if unlisted := r.enter(unhurried); unlisted != nil {
@@ -188,7 +194,7 @@ func (r *running) stages(ctx context.Context) (err error) {
 		return err
 	}
 	_, _ = r.published(ctx) // for the report of a run that ends early; one that can't be read is asked again
-	if err := r.finishCut(ctx); err != nil {
+	if err := errors.Join(r.finishCut(ctx), r.clean(ctx)); err != nil {
 		return err
 	}
 	if !r.options.NoExtract {

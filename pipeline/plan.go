@@ -81,7 +81,7 @@ func (n *Plan) readMirror(ctx context.Context, p *config.Pipeline, o Options) (s
 	if err != nil {
 		return 0, err
 	}
-	n.FeedsDue = FeedsDue{Never: due.Never + max(0, n.Clients-stats.Live), Changed: due.Changed, Aged: due.Aged}
+	n.FeedsDue = FeedsDue{Never: due.Never + max(0, n.Clients-stats.Live-stats.Forgotten), Changed: due.Changed, Aged: due.Aged}
 	journal, err := m.Journal(ctx, now.Add(-time.Hour))
 	for _, c := range journal {
 		spent += c.N

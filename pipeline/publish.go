@@ -134,6 +134,9 @@ func (r *running) publish(ctx context.Context, rows *projection) error {
 	if err != nil {
 		return err
 	}
+	if r.erased, err = pendingErasure(ctx, r.mirror.Reader); err != nil {
+		return err
+	}
 	partitions := rows.snapshot.Partitions()
 	r.countTables(partitions, published)
 	if r.options.NoPublish {
@@ -147,11 +150,7 @@ func (r *running) publish(ctx context.Context, rows *projection) error {
 		return err
 	}
 	r.live = rows.counts.live
-	run := load.Run{
-		Run: r.report.Run, Pipeline: r.pipeline.Name, Project: r.pipeline.Project, Mirror: r.mirrorID,
-		ReportTimezone: r.pipeline.Transform.ReportTimezone.String(), LiveClients: rows.counts.live, Adopt: r.options.Adopt,
-	}
-	outcomes, err := load.Publish(ctx, r.targets(), run, rows.snapshot, r.workers())
+	outcomes, err := load.Publish(ctx, r.targets(), r.publishing(rows), rows.snapshot, r.workers())
 	for i, o := range outcomes {
 		r.report.Destinations[i].State, r.report.Destinations[i].Run = string(o.State), o.Run
 	}
@@ -161,9 +160,27 @@ func (r *running) publish(ctx context.Context, rows *projection) error {
 	return r.settle(context.WithoutCancel(ctx))
 }
 
-// settle notes which extraction each destination shows and under which privacy
-// rules, so that verify knows when to compare it with the mirror.
+// publishing is what the run says of itself to a destination.
+func (r *running) publishing(rows *projection) load.Run {
+	return load.Run{
+		Run: r.report.Run, Pipeline: r.pipeline.Name, Project: r.pipeline.Project, Mirror: r.mirrorID,
+		ReportTimezone: r.pipeline.Transform.ReportTimezone.String(), LiveClients: rows.counts.live, Adopt: r.options.Adopt,
+	}
+}
+
+// settle ends what a publishing ends.
 func (r *running) settle(ctx context.Context) error {
+	for i := range r.destinations {
+		if err := r.noteShown(ctx, i); err != nil {
+			return err
+		}
+	}
+	return errors.Join(r.endErasure(ctx), r.endFull(ctx))
+}
+
+// noteShown notes which extraction a destination shows and under which privacy
+// rules, so that verify knows when to compare it with the mirror.
+func (r *running) noteShown(ctx context.Context, i int) error {
 	extracted, err := r.mirror.Meta(ctx, metaExtracted)
 	if err != nil {
 		return err
@@ -172,15 +189,11 @@ func (r *running) settle(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for i, d := range r.destinations {
-		if err := r.mirror.SetMeta(ctx, metaShown(d), shown(r.report.Destinations[i].Run, extracted)); err != nil {
-			return err
-		}
-		if err := r.mirror.SetMeta(ctx, metaProtection(d), rules); err != nil {
-			return err
-		}
-	}
-	return r.endFull(ctx)
+	d := r.destinations[i]
+	return errors.Join(
+		r.mirror.SetMeta(ctx, metaShown(d), shown(r.report.Destinations[i].Run, extracted)),
+		r.mirror.SetMeta(ctx, metaProtection(d), rules),
+	)
 }
 
 // endFull ends a full reading whose run has come to its end; one that was cut
@@ -304,7 +317,7 @@ func (r *running) evidence(rows *projection, published []*load.Manifest) evidenc
 	e := evidence{
 		failed: r.report.Feeds.Failed, attempted: r.report.Feeds.Fetched + r.report.Feeds.Failed,
 		feedRejects: rows.counts.feedRejects, items: rows.counts.items, live: rows.counts.live,
-		rows: map[schemas.ID]int64{}, published: published, accepted: map[string]bool{},
+		rows: map[schemas.ID]int64{}, published: published, accepted: map[string]bool{}, erased: r.erased,
 	}
 	for _, t := range schemas.Tables() {
 		e.rows[t.ID] = r.report.Tables[t.Name].Rows

@@ -17,6 +17,17 @@ import (
 type ClientView struct {
 	Raw  RawClient
 	Rows []Row // table by table
+
+	Forgotten *ForgottenView // instead of both: it was erased
+}
+
+// ForgottenView is all that is known of a client that was erased.
+type ForgottenView struct {
+	Table       string  `json:"table"` // always "raw"
+	ClientID    int64   `json:"client_id"`
+	ForgottenAt string  `json:"forgotten_at"`
+	Row         *string `json:"row"`  // null
+	Feed        *string `json:"feed"` // null
 }
 
 // RawClient is what the API gave of a client.
@@ -37,6 +48,13 @@ func ShowClient(ctx context.Context, p *config.Pipeline, id int64) (_ *ClientVie
 		return nil, mirrorError(ctx, err)
 	}
 	defer func() { err = errors.Join(err, m.Close()) }()
+	at, forgotten, err := m.Forgotten(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if forgotten {
+		return &ClientView{Forgotten: &ForgottenView{Table: "raw", ClientID: id, ForgottenAt: at.Format(TimeLayout)}}, nil
+	}
 	c, ok, err := m.Client(ctx, id)
 	if err != nil || !ok {
 		return nil, err

@@ -17,6 +17,8 @@ type Status struct {
 	Runs         []Report        `json:"runs"` // the latest first
 	Feeds        FeedAges        `json:"feeds"`
 	Destinations []PublishedInfo `json:"destinations"`
+	Forgotten    int64           `json:"forgotten,omitempty"` // clients that were erased
+	Erasing      bool            `json:"erasing,omitempty"`   // some of them may be shown or on the disk still
 
 	Project string  `json:"-"`
 	Ages    []int64 `json:"-"` // of the feeds of live clients, by AgeLimits, as mirror.Reader.Ages has them
@@ -84,6 +86,11 @@ func (s *Status) readMirror(ctx context.Context, path string, last int) (err err
 	if err := s.readUse(ctx, m, now); err != nil {
 		return err
 	}
+	if s.Forgotten = stats.Forgotten; stats.Forgotten > 0 {
+		if s.Erasing, err = erasing(ctx, m); err != nil {
+			return err
+		}
+	}
 	s.Feeds = FeedAges{Live: stats.Live, NeverFetched: stats.NeverFetched}
 	if !stats.Oldest.IsZero() {
 		s.Feeds.P50AgeS, s.Feeds.P95AgeS = seconds(stats.P50), seconds(stats.P95)
@@ -112,6 +119,16 @@ func (s *Status) readUse(ctx context.Context, m *mirror.Reader, now time.Time) (
 		s.Hour += c.N
 	}
 	return err
+}
+
+// erasing tells whether an erasure has not come to its end.
+func erasing(ctx context.Context, m *mirror.Reader) (bool, error) {
+	dirty, err := m.Unclean(ctx)
+	if err != nil || dirty {
+		return dirty, err
+	}
+	text, err := m.Meta(ctx, metaErasing)
+	return text != "", err
 }
 
 func seconds(d time.Duration) *int64 {

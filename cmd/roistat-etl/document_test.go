@@ -27,6 +27,8 @@ const (
 	statusDocument = `{"pipeline":"","runs":[` + runDocument + `],"feeds":{"live":0,"never_fetched":0,"p50_age_s":null,"p95_age_s":null},"destinations":[null]}`
 	planDocument   = `{"pipeline":"","clients":0,"feeds_due":{"never":0,"changed":0,"aged":0},"calls":0,"seconds":0,"schema_changes":[""]}`
 	checkDocument  = `{"check":"","ok":true,"detail":"","remedy":""}`
+	// What forget adds to a run's document; not of the design.
+	forgetKeys     = `,"forgotten":[{"client_id":0,"state":"","at":""}],"contacts":0,"unlisted":0,"mirror":"","still_shows":[""]}`
 	verifyDocument = `{"destination":"","table":"","partition":"","rows":0,"expected":0,"ok":true,"detail":""}`
 	importDocument = `{"schema":0,"run":"","pipeline":"","project":"","file":"","sha256":"","format":"","dry_run":true,"exit_code":0,"outcome":"",
 		"reasons":[""],"started_at":"","finished_at":"","sent_before":null,
@@ -41,7 +43,8 @@ const (
 func documents() map[string]string {
 	return map[string]string{
 		"run": runDocument, "status": statusDocument, "verify": verifyDocument, "manifest": manifestDocument,
-		"plan": planDocument, "check": checkDocument, "import": importDocument,
+		"forget": strings.TrimSuffix(runDocument, "}") + forgetKeys,
+		"plan":   planDocument, "check": checkDocument, "import": importDocument,
 		"rejects": tableDocument(schemas.Rejects),
 	}
 }

@@ -50,23 +50,8 @@ publishing; 130 interrupted, resumable.`,
 	root.SetErr(a.stderr)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.PersistentFlags().StringVarP(&a.configPath, "config", "c", "pipelines.yaml", "configuration file")
-	root.AddCommand(a.runCommand(), a.planCommand(), a.checkCommand(), a.schemaCommand(), a.statusCommand(), a.verifyCommand(), a.rejectsCommand(), a.showCommand(), a.importCommand())
-	root.AddCommand(a.laterCommands()...)
+	root.AddCommand(a.runCommand(), a.planCommand(), a.checkCommand(), a.schemaCommand(), a.statusCommand(), a.verifyCommand(), a.rejectsCommand(), a.showCommand(), a.importCommand(), a.forgetCommand())
 	return root
-}
-
-// laterCommands are those of the design that this version doesn't have; they say so.
-func (a *app) laterCommands() []*cobra.Command {
-	var out []*cobra.Command
-	for _, name := range []string{"forget"} {
-		out = append(out, &cobra.Command{
-			Use: name, Hidden: true, DisableFlagParsing: true,
-			RunE: func(*cobra.Command, []string) error {
-				return usageError{fmt.Errorf("this version can't %s yet", name)}
-			},
-		})
-	}
-	return out
 }
 
 // versionText names the release or the commit that was built.

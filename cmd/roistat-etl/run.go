@@ -70,10 +70,8 @@ func (f *runFlags) changed(cmd *cobra.Command) {
 
 // check finds what is wrong with the flags before anything is done.
 func (f *runFlags) check() error {
-	for _, g := range f.accept {
-		if !slices.Contains(pipeline.GateNames(), g) {
-			return usageError{fmt.Errorf("--accept %s: there is no such gate; there are %s", g, strings.Join(pipeline.GateNames(), ", "))}
-		}
+	if err := checkGates(f.accept); err != nil {
+		return err
 	}
 	switch {
 	case f.budget < 0, f.deadline < 0, f.wait < 0:
@@ -86,6 +84,16 @@ func (f *runFlags) check() error {
 		return usageError{fmt.Errorf("--metrics-file %s: there is no such folder", f.metricsFile)}
 	case f.noExtract && (f.full || f.budgetIsSet || f.deadlineIsSet):
 		return usageError{fmt.Errorf("--no-extract makes no calls: --full, --budget and --deadline don't go with it")}
+	}
+	return nil
+}
+
+// checkGates finds names that no gate has.
+func checkGates(names []string) error {
+	for _, g := range names {
+		if !slices.Contains(pipeline.GateNames(), g) {
+			return usageError{fmt.Errorf("--accept %s: there is no such gate; there are %s", g, strings.Join(pipeline.GateNames(), ", "))}
+		}
 	}
 	return nil
 }

@@ -50,6 +50,7 @@ func TestScripts(t *testing.T) {
 			"remember": remember, "same": same, "linked": linked,
 			"flip": flip, "replace": replace, "golden": golden, "lines": lines, "browse": browse,
 			"clients": clients, "imported": importedValue,
+			"persons": persons, "traceless": traceless,
 		},
 		RequireExplicitExec: true,
 	})

@@ -56,6 +56,11 @@ them as they are published, by the rules.`,
 
 // printClient prints a client: raw first, then its rows table by table.
 func (a *app) printClient(name string, c *pipeline.ClientView) error {
+	if f := c.Forgotten; f != nil && a.json {
+		return a.printJSON(f)
+	} else if f != nil {
+		return a.printf("client %d of %s was forgotten at %s: nothing else is kept of it\n", f.ClientID, name, f.ForgottenAt)
+	}
 	if a.json {
 		if err := a.printJSON(c.Raw); err != nil {
 			return err

@@ -124,6 +124,9 @@ func (a *app) printStatus(s *pipeline.Status) error {
 	t := newTable()
 	fmt.Fprintf(&t.text, "%s\n  feeds  %s live clients, %s never read; half are younger than %s, 95%% than %s\n", s.Pipeline,
 		humanize.Comma(s.Feeds.Live), humanize.Comma(s.Feeds.NeverFetched), age(s.Feeds.P50AgeS), age(s.Feeds.P95AgeS))
+	if s.Forgotten > 0 {
+		fmt.Fprintf(&t.text, "  forgotten  %s clients%s\n", humanize.Comma(s.Forgotten), unended(s.Erasing))
+	}
 	for _, d := range s.Destinations {
 		fmt.Fprintf(&t.text, "  %s  %s  %s\n", d.Kind, d.Target, d.Summary())
 	}
@@ -132,6 +135,14 @@ func (a *app) printStatus(s *pipeline.Status) error {
 		fmt.Fprintf(t.Writer, "  %s\t%s\t%s\t%s\t%d\t%d\t%d\n", r.Run, r.StartedAt.Format("2006-01-02 15:04"), took(r), r.Outcome, r.Feeds.Fetched, r.Feeds.Left, r.Feeds.Failed)
 	}
 	return t.flush(a.stdout)
+}
+
+// unended says that an erasure has not come to its end.
+func unended(is bool) string {
+	if is {
+		return ", some of whom may still be shown or lie in the mirror's file: forget them again, or run"
+	}
+	return ""
 }
 
 // age writes seconds as a person says them, rounded up to a minute; null: nothing was read yet.

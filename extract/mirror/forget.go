@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -67,9 +68,19 @@ func (m *Mirror) Forget(ctx context.Context, e Erasure) (out Erased, err error) 
 		if out.Unlisted, err = t.forgetUnlisted(ctx, marks); err != nil {
 			return err
 		}
-		return errors.Join(t.setMeta(ctx, keyUnclean, "1"), t.setMeta(ctx, e.Note[0], e.Note[1]))
+		if out.some() {
+			if err := t.setMeta(ctx, keyUnclean, "1"); err != nil {
+				return err
+			}
+		}
+		return t.setMeta(ctx, e.Note[0], e.Note[1])
 	})
 	return out, err
+}
+
+// some tells whether anything was deleted.
+func (e *Erased) some() bool {
+	return e.Contacts+e.Unlisted > 0 || slices.ContainsFunc(e.Clients, func(c ErasedClient) bool { return c.Known })
 }
 
 // contactKey makes the key of the digests where there is none yet.
@@ -181,9 +192,13 @@ func (r *Reader) Unclean(ctx context.Context) (bool, error) {
 var ErrRead = errors.New("somebody reads the mirror, so its log can't be emptied: end what reads it, and try again")
 
 // Clean rewrites the file without what was deleted from it, and empties its log,
-// so that neither holds a byte of it. It takes the time and, for a while, twice
-// the space of the file; nobody may write meanwhile. A killed one is begun anew.
+// so that neither holds a byte of it; a file that is clean stays as it is. It
+// takes, for a while, twice the space of the file more; nobody may write
+// meanwhile. A killed one is begun anew.
 func (m *Mirror) Clean(ctx context.Context) error {
+	if dirty, err := m.Unclean(ctx); err != nil || !dirty {
+		return err
+	}
 	dir := strings.ReplaceAll(filepath.Dir(m.path), "'", "''")
 	err := m.w.alone(ctx, func(ctx context.Context, c *sql.Conn) (err error) {
 		// The rewritten copy goes to a file beside the mirror, not to memory or /tmp.

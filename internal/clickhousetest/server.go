@@ -139,6 +139,9 @@ func (s *Server) mine() {
 	}
 }
 
+// Folder is where the server has all its files.
+func (s *Server) Folder() string { return s.dir }
+
 // URL is the server's address as pipelines.yaml has it.
 func (s *Server) URL(user, database string) string {
 	return (&url.URL{Scheme: "clickhouse", User: url.User(user), Host: s.Native, Path: database}).String()

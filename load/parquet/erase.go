@@ -1,0 +1,58 @@
+package parquet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"roistat-etl/load"
+)
+
+// Erase removes every snapshot but the published one, and what dead runs have
+// left. A reader that still uses an older one loses it.
+func (d *Destination) Erase(ctx context.Context, mirror string) (err error) {
+	if err := context.Cause(ctx); err != nil {
+		return err
+	}
+	dir := filepath.Join(d.root, snapshots)
+	if _, err := os.Stat(dir); errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	guard, err := lock(ctx, dir)
+	if err != nil {
+		return classify(err)
+	}
+	defer func() { err = errors.Join(err, guard.Close()) }()
+	now, err := readPublished(d.root)
+	switch {
+	case err != nil:
+		return err
+	case now == nil:
+		return d.removeLeftovers()
+	case now.manifest.Mirror != mirror:
+		return fmt.Errorf("run %s of mirror %s: %w", now.run, now.manifest.Mirror, load.ErrForeign)
+	}
+	return d.eraseAllBut(now.run)
+}
+
+// eraseAllBut removes the snapshots of the other runs, also those that were never published.
+func (d *Destination) eraseAllBut(published string) error {
+	if err := d.removeLeftovers(); err != nil {
+		return fmt.Errorf("remove what a dead run left: %w", err)
+	}
+	runs, err := d.runs()
+	if err != nil {
+		return err
+	}
+	for _, run := range runs {
+		if run == published {
+			continue
+		}
+		if err := d.disk.remove(d.snapshot(run)); err != nil {
+			return fmt.Errorf("remove an older snapshot: %w", err)
+		}
+	}
+	return d.disk.sync(filepath.Join(d.root, snapshots))
+}
