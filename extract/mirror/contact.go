@@ -98,7 +98,7 @@ func textsOf(row []byte, fields []string) (out []string) {
 		if !slices.Contains(fields, string(key)) {
 			return d.Skip()
 		}
-		text := ""
+		var text string
 		switch d.Next() {
 		case jx.String:
 			text, err = d.Str()

@@ -220,9 +220,13 @@ func TestCleanWaitsForReaders(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rows, err := r.db.QueryContext(t.Context(), `SELECT id FROM clients`)
-	if err != nil || !rows.Next() {
+	reading, err := r.db.BeginTx(t.Context(), nil)
+	if err != nil {
 		t.Fatal(err)
+	}
+	var n int
+	if err := reading.QueryRowContext(t.Context(), `SELECT count(*) FROM clients`).Scan(&n); err != nil || n != 2 {
+		t.Fatal(n, err)
 	}
 	forget(t, m, 1)
 	if err := m.Clean(t.Context()); !errors.Is(err, ErrRead) {
@@ -231,7 +235,7 @@ func TestCleanWaitsForReaders(t *testing.T) {
 	if dirty, err := m.Unclean(t.Context()); err != nil || !dirty {
 		t.Errorf("it is not marked any more: %v, %v", dirty, err)
 	}
-	if err := errors.Join(rows.Err(), rows.Close(), r.Close()); err != nil {
+	if err := errors.Join(reading.Rollback(), r.Close()); err != nil {
 		t.Fatal(err)
 	}
 	if err := m.Clean(t.Context()); err != nil {
