@@ -23,6 +23,7 @@ type Erasure struct {
 	Forgotten  []ForgottenClient `json:"forgotten"`
 	Contacts   int64             `json:"contacts"` // rows of campaign answers that were deleted
 	Unlisted   int64             `json:"unlisted"` // elements of the list without a usable id that were deleted
+	Imported   int64             `json:"imported"` // rejects of imports that were deleted
 	Mirror     string            `json:"mirror"`   // clean or unclean: whether no byte is left in its file
 	StillShows []string          `json:"still_shows"`
 }
@@ -125,7 +126,7 @@ func (e *eraser) erase(ctx context.Context, clients []int64) error {
 
 // tell brings what was erased into the report.
 func (e *eraser) tell(out mirror.Erased, at time.Time) {
-	e.result.Contacts, e.result.Unlisted = out.Contacts, out.Unlisted
+	e.result.Contacts, e.result.Unlisted, e.result.Imported = out.Contacts, out.Unlisted, out.Imported
 	n := 0
 	for _, c := range out.Clients {
 		f := ForgottenClient{ClientID: c.Client, State: ClientUnknown, At: &at}
@@ -154,7 +155,7 @@ func (e *eraser) contactRows(ctx context.Context) (int64, error) {
 
 // noteContacts adds to the note what went besides the clients' own rows.
 func (e *eraser) noteContacts(ctx context.Context, out mirror.Erased, before int64) error {
-	if out.Contacts+out.Unlisted == 0 {
+	if out.Contacts+out.Unlisted+out.Imported == 0 {
 		return nil
 	}
 	after, err := e.contactRows(ctx)
@@ -162,7 +163,7 @@ func (e *eraser) noteContacts(ctx context.Context, out mirror.Erased, before int
 		return err
 	}
 	e.erased.Rows[schemas.CampaignContacts.String()] += before - after
-	e.erased.Rows[schemas.Rejects.String()] += out.Unlisted
+	e.erased.Rows[schemas.Rejects.String()] += out.Unlisted + out.Imported
 	text, err := json.Marshal(e.erased)
 	return errors.Join(err, e.mirror.SetMeta(ctx, metaErasing, string(text)))
 }

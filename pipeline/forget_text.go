@@ -55,9 +55,9 @@ func (e *Erasure) writeClients(b *strings.Builder) {
 		fmt.Fprintf(t, "  client %d\t%s\n", c.ClientID, text)
 	}
 	_ = t.Flush() // a strings.Builder never fails
-	if e.Contacts+e.Unlisted > 0 {
-		fmt.Fprintf(b, "  their phones and emails were in %s rows of campaigns, and in %s elements of the list without an id: deleted\n",
-			humanize.Comma(e.Contacts), humanize.Comma(e.Unlisted))
+	if e.Contacts+e.Unlisted+e.Imported > 0 {
+		fmt.Fprintf(b, "  their contacts were in %s rows of campaigns, %s elements of the list without an id, %s rejects of imports: deleted\n",
+			humanize.Comma(e.Contacts), humanize.Comma(e.Unlisted), humanize.Comma(e.Imported))
 	}
 	if len(e.Forgotten) > 0 {
 		b.WriteString("\n")

@@ -28,7 +28,7 @@ const (
 	planDocument   = `{"pipeline":"","clients":0,"feeds_due":{"never":0,"changed":0,"aged":0},"calls":0,"seconds":0,"schema_changes":[""]}`
 	checkDocument  = `{"check":"","ok":true,"detail":"","remedy":""}`
 	// What forget adds to a run's document; not of the design.
-	forgetKeys     = `,"forgotten":[{"client_id":0,"state":"","at":""}],"contacts":0,"unlisted":0,"mirror":"","still_shows":[""]}`
+	forgetKeys     = `,"forgotten":[{"client_id":0,"state":"","at":""}],"contacts":0,"unlisted":0,"imported":0,"mirror":"","still_shows":[""]}`
 	verifyDocument = `{"destination":"","table":"","partition":"","rows":0,"expected":0,"ok":true,"detail":""}`
 	importDocument = `{"schema":0,"run":"","pipeline":"","project":"","file":"","sha256":"","format":"","dry_run":true,"exit_code":0,"outcome":"",
 		"reasons":[""],"started_at":"","finished_at":"","sent_before":null,

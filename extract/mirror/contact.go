@@ -1,6 +1,7 @@
 package mirror
 
 import (
+	"bytes"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -23,8 +24,9 @@ const fewestLetters = 5
 // contactMarks recognises the contacts of forgotten clients by what is kept of
 // them: eight bytes of an HMAC-SHA256 under a key of the mirror's.
 type contactMarks struct {
-	key  []byte
-	have map[int64]bool
+	key   []byte
+	have  map[int64]bool
+	texts [][]byte // of this erasure: what was marked, in small letters, as it was written
 }
 
 // forgottenContacts reads the marks.
@@ -76,6 +78,31 @@ func (c *contactMarks) marks(row []byte, fields ...string) (out []int64) {
 // knows tells whether one of a row's contacts is a forgotten client's.
 func (c *contactMarks) knows(row []byte, fields ...string) bool {
 	return len(c.have) > 0 && slices.ContainsFunc(c.marks(row, fields...), func(m int64) bool { return c.have[m] })
+}
+
+// take marks the contacts of a row, and returns the marks.
+func (c *contactMarks) take(row []byte) []int64 {
+	fields := []string{"phone", "email"}
+	for _, text := range textsOf(row, fields) {
+		if _, ok := c.mark(text); ok {
+			c.texts = append(c.texts, bytes.ToLower(bytes.TrimSpace([]byte(text))))
+		}
+	}
+	marks := c.marks(row, fields...)
+	for _, m := range marks {
+		c.have[m] = true
+	}
+	return marks
+}
+
+// within tells whether raw data of any form holds a marked contact: as a phone or
+// email in any spelling, or anywhere as it was written in a row that was taken.
+func (c *contactMarks) within(raw []byte) bool {
+	if c.knows(raw, "phone", "email") {
+		return true
+	}
+	small := bytes.ToLower(raw)
+	return slices.ContainsFunc(c.texts, func(text []byte) bool { return bytes.Contains(small, text) })
 }
 
 // without returns the rows that hold no contact of a forgotten client's, and how many do.

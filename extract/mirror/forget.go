@@ -28,6 +28,7 @@ type Erased struct {
 	Clients  []ErasedClient
 	Contacts int64 // rows of campaigns
 	Unlisted int64 // elements of lists without a usable id that had one of the contacts
+	Imported int64 // rejects of imports that had one, or the id in the CRM
 }
 
 // ErasedClient is a client that is forgotten.
@@ -56,7 +57,7 @@ func (m *Mirror) Forget(ctx context.Context, e Erasure) (out Erased, err error) 
 			return err
 		}
 		for _, id := range e.Clients {
-			c, err := t.forget(ctx, id, e.At, marks)
+			c, err := t.forget(ctx, id, e.At, marks, &out)
 			if err != nil {
 				return err
 			}
@@ -65,7 +66,7 @@ func (m *Mirror) Forget(ctx context.Context, e Erasure) (out Erased, err error) 
 		if out.Contacts, err = t.forgetContacts(ctx, campaigns, marks); err != nil {
 			return err
 		}
-		if out.Unlisted, err = t.forgetUnlisted(ctx, marks); err != nil {
+		if err := t.forgetRaw(ctx, &out, marks); err != nil {
 			return err
 		}
 		if out.some() {
@@ -80,7 +81,7 @@ func (m *Mirror) Forget(ctx context.Context, e Erasure) (out Erased, err error) 
 
 // some tells whether anything was deleted.
 func (e *Erased) some() bool {
-	return e.Contacts+e.Unlisted > 0 || slices.ContainsFunc(e.Clients, func(c ErasedClient) bool { return c.Known })
+	return e.Contacts+e.Unlisted+e.Imported > 0 || slices.ContainsFunc(e.Clients, func(c ErasedClient) bool { return c.Known })
 }
 
 // contactKey makes the key of the digests where there is none yet.
@@ -97,7 +98,7 @@ func (t *tx) contactKey(ctx context.Context, c *contactMarks) error {
 }
 
 // forget deletes one client and marks its contacts.
-func (t *tx) forget(ctx context.Context, id int64, at time.Time, marks *contactMarks) (c ErasedClient, err error) {
+func (t *tx) forget(ctx context.Context, id int64, at time.Time, marks *contactMarks, out *Erased) (c ErasedClient, err error) {
 	c.Client = id
 	var before int64
 	if _, err := t.one(ctx, `SELECT at FROM forgotten WHERE id = ?`, []any{id}, &before); err != nil {
@@ -108,9 +109,14 @@ func (t *tx) forget(ctx context.Context, id int64, at time.Time, marks *contactM
 	if c.Known, err = t.one(ctx, `SELECT row FROM clients WHERE id = ?`, []any{id}, &row); err != nil {
 		return c, err
 	}
-	for _, m := range marks.marks(row, "phone", "email") {
-		marks.have[m] = true
+	for _, m := range marks.take(row) {
 		if err := t.exec(ctx, `INSERT OR IGNORE INTO forgotten_contacts (digest) VALUES (?)`, m); err != nil {
+			return c, err
+		}
+	}
+	for _, inCRM := range textsOf(row, []string{"external_id"}) {
+		n, err := t.run(ctx, `DELETE FROM import_rejects WHERE id = ? AND id <> ''`, inCRM)
+		if out.Imported += n; err != nil {
 			return c, err
 		}
 	}
@@ -151,30 +157,42 @@ func (t *tx) forgetContacts(ctx context.Context, campaigns []int64, marks *conta
 	return n, nil
 }
 
-// forgetUnlisted deletes what has no usable id, but one of the marked contacts.
-func (t *tx) forgetUnlisted(ctx context.Context, marks *contactMarks) (n int64, err error) {
-	type place struct{ list, ordinal int64 }
-	var found []place
-	rows, err := t.w.conn.QueryContext(ctx, `SELECT list, ordinal, raw FROM unlisted`)
+// forgetRaw deletes what has no usable id, and what imports have left out, if it
+// holds one of the marked contacts.
+func (t *tx) forgetRaw(ctx context.Context, out *Erased, marks *contactMarks) (err error) {
+	out.Unlisted, err = t.forgetWithin(ctx, marks, `SELECT list, ordinal, raw FROM unlisted`, `DELETE FROM unlisted WHERE list = ? AND ordinal = ?`)
+	if err != nil {
+		return err
+	}
+	n, err := t.forgetWithin(ctx, marks, `SELECT sha256, row, raw FROM import_rejects`, `DELETE FROM import_rejects WHERE sha256 = ? AND row = ?`)
+	out.Imported += n
+	return err
+}
+
+// forgetWithin deletes, of a table whose rows have two keys and raw data, those
+// that hold a marked contact.
+func (t *tx) forgetWithin(ctx context.Context, marks *contactMarks, all, one string) (n int64, err error) {
+	var found [][2]any
+	rows, err := t.w.conn.QueryContext(ctx, all)
 	if err != nil {
 		return 0, err
 	}
 	defer rows.Close() //nolint:errcheck // Err says what went wrong
 	for rows.Next() {
-		var p place
+		var keys [2]any
 		var raw []byte
-		if err := rows.Scan(&p.list, &p.ordinal, &raw); err != nil {
+		if err := rows.Scan(&keys[0], &keys[1], &raw); err != nil {
 			return 0, err
 		}
-		if marks.knows(raw, "phone", "email") {
-			found = append(found, p)
+		if marks.within(raw) {
+			found = append(found, keys)
 		}
 	}
 	if err := rows.Err(); err != nil {
 		return 0, err
 	}
-	for _, p := range found {
-		if err := t.exec(ctx, `DELETE FROM unlisted WHERE list = ? AND ordinal = ?`, p.list, p.ordinal); err != nil {
+	for _, keys := range found {
+		if err := t.exec(ctx, one, keys[0], keys[1]); err != nil {
 			return n, err
 		}
 		n++

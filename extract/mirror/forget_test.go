@@ -168,7 +168,7 @@ func TestTheFeedBeforeIsForgottenToo(t *testing.T) {
 func TestContactsOfTheForgotten(t *testing.T) {
 	m := open(t)
 	page := Page{At: time.UnixMilli(1), State: "x", Rows: []Row{
-		{ID: 1, Raw: []byte(`{"id":1,"phone":89161234567,"email":" Anna@Mail.ru"}`)},
+		{ID: 1, Raw: []byte(`{"id":1,"external_id":"crm-1","phone":89161234567,"email":" Anna@Mail.ru"}`)},
 		{ID: 2, Raw: []byte(`{"id":2,"phone":"","email":null}`)},
 	}, Unlisted: []schemas.Unlisted{{Ordinal: 7, Raw: []byte(`{"id":"x","phone":"+7 916 123-45-67"}`)}, {Ordinal: 8, Raw: []byte(`{"id":"y","email":"bob@mail.ru"}`)}, {Ordinal: 9, Raw: []byte(`"text"`)}}}
 	if err := m.BeginList(t.Context()); err != nil {
@@ -178,6 +178,10 @@ func TestContactsOfTheForgotten(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := m.FinishList(t.Context(), true, "", page.At); err != nil {
+		t.Fatal(err)
+	}
+	left := []schemas.ImportReject{{Ordinal: 1, ID: "crm-1", Raw: []byte(`{}`)}, {Ordinal: 2, Raw: []byte(`["x","ANNA@MAIL.RU"]`)}, {Ordinal: 3, Raw: []byte(`{"phone":"+79161234567"}`)}, {Ordinal: 4, ID: "crm-10", Raw: []byte(`{"phone":"+79160000000`)}}
+	if err := m.StepImport(t.Context(), []byte("sum"), ImportStep{Rejects: left}, time.UnixMilli(1)); err != nil {
 		t.Fatal(err)
 	}
 	answer := [][]byte{[]byte(`{"contact":"bob@mail.ru"}`), []byte(`{"contact":"ANNA@mail.ru","metrics":{"sent":1}}`), []byte(`{"contact":79161234567}`), []byte(`{"contact":""}`), []byte(`7`)}
@@ -199,8 +203,11 @@ func TestContactsOfTheForgotten(t *testing.T) {
 		t.Errorf("forgetting a client without contacts deletes %+v", e)
 	}
 	const kept = `{"contact":"bob@mail.ru"} {"contact":""} 7`
-	if e := forget(t, m, 1); e.Contacts != 2 || e.Unlisted != 1 || rest() != kept {
+	if e := forget(t, m, 1); e.Contacts != 2 || e.Unlisted != 1 || e.Imported != 3 || rest() != kept {
 		t.Errorf("%+v, left is %s", e, rest())
+	}
+	if n := count(t, m, "import_rejects"); n != 1 {
+		t.Errorf("%d rejects of imports are left", n)
 	}
 	if left, err := m.Unlisted(t.Context()); err != nil || len(left) != 2 || left[0].Ordinal != 8 {
 		t.Errorf("unlisted: %v, %v", left, err)
