@@ -1,11 +1,14 @@
 package privacy
 
 import (
+	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
 
 	"roistat-etl/internal/clickhousetest"
+	"roistat-etl/internal/s3test"
 	"roistat-etl/schemas"
 )
 
@@ -13,9 +16,11 @@ import (
 // that is left for the key, the salt and persons.
 func TestNothingIsLeft(t *testing.T) {
 	s, db := newServer(t, 16), clickhousetest.Shared(t)
-	database := db.Database(t)
-	r := &trace{dir: t.TempDir(), env: []string{"OPENLINEAGE_URL=" + s.URL}}
-	r.configure(t, s, "      - clickhouse: {url: \""+db.URL("etl", database)+"\", password: "+clickhousetest.Password+"}\n")
+	database, bucket := db.Database(t), s3test.Start(t, "bucket")
+	r := &trace{dir: t.TempDir(), env: append(s3test.Environ(bucket.Addr), "OPENLINEAGE_URL="+s.URL)}
+	r.configure(t, s, fmt.Sprintf(`      - clickhouse: {url: %q, password: %s}
+      - parquet: {path: "s3://bucket/tables", compression: none}
+`, db.URL("etl", database), clickhousetest.Password))
 	for _, step := range []struct {
 		args string
 		code int
@@ -62,6 +67,10 @@ func TestNothingIsLeft(t *testing.T) {
 		t.Error(found)
 	}
 	r.forOwnerAlone(t)
+	objects, err := append(secrets(), persons()...).Files(bucket.File("bucket", "tables"), nil)
+	if _, absent := os.Stat(bucket.File("bucket", "tables/current.json")); err != nil || absent != nil || len(objects) > 0 {
+		t.Errorf("in the bucket: %v, %v, %v", objects, err, absent)
+	}
 	if told := s.lineage.Bytes(); len(told) == 0 || append(secrets(), persons()...).In(told) != "" {
 		t.Errorf("the lineage is %s", told)
 	}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"roistat-etl/internal/canary"
+	"roistat-etl/internal/s3test"
 	"roistat-etl/internal/sim"
 )
 
@@ -28,7 +29,7 @@ const (
 )
 
 // secrets must not be anywhere, persons only where people may see them.
-func secrets() canary.Words { return canary.Words{canary.Key, canary.Salt} }
+func secrets() canary.Words { return canary.Words{canary.Key, canary.Salt, s3test.SecretKey} }
 
 func persons() canary.Words {
 	return canary.Words{"Зимородок", "зимородок", "Zimorodok", "zimorodok", phone[1:], spelt[3:], dialled[2:]}
