@@ -6,11 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/url"
 	"os"
 	"path/filepath"
 
 	"roistat-etl/extract/api"
 	"roistat-etl/extract/mirror"
+	"roistat-etl/internal/endpoint"
 	"roistat-etl/load"
 	"roistat-etl/pipeline/config"
 )
@@ -194,10 +196,22 @@ func (c *checker) destinations(ctx context.Context) {
 		c.say(bad("destination", err, "correct load in the configuration"))
 		return
 	}
-	for _, d := range destinations {
+	for i, d := range destinations {
+		if inTheClear(c.pipeline.Load[i]) {
+			c.say(good("encryption", "%s: rows and the password cross the network in the clear; add ?secure=true to the URL", d))
+		}
 		c.destination(ctx, d)
 	}
 	c.err = errors.Join(c.err, closeDestinations(destinations))
+}
+
+// inTheClear tells whether rows leave this machine without TLS.
+func inTheClear(d config.Destination) bool {
+	if d.ClickHouse == nil {
+		return false
+	}
+	u, err := url.Parse(d.ClickHouse.URL)
+	return err == nil && u.Query().Get("secure") != "true" && !endpoint.Loopback(u.Hostname())
 }
 
 // needs lets a destination try what it needs; false if something is amiss.

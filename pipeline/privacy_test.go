@@ -178,3 +178,17 @@ func TestWhatIsShownOfTheMirror(t *testing.T) {
 		t.Errorf("the phone is %q; raw is %s", phone, view.Raw.Row)
 	}
 }
+
+func TestWhatGoesOverTheNetworkInTheClear(t *testing.T) {
+	for url, want := range map[string]bool{
+		"clickhouse://etl@127.0.0.1:9000/db": false, "clickhouse://etl@[::1]/db": false, "clickhouse://etl@localhost/db?secure=false": false,
+		"clickhouse://etl@ch.example:9000/db": true, "clickhouse://etl@10.0.0.1/db?secure=false": true, "clickhouse://etl@ch.example/db?secure=true": false,
+	} {
+		if inTheClear(config.Destination{ClickHouse: &config.ClickHouse{URL: url}}) != want {
+			t.Errorf("%s: not %v", url, want)
+		}
+	}
+	if inTheClear(config.Destination{Parquet: &config.Parquet{}}) {
+		t.Error("a folder is not the network")
+	}
+}
