@@ -58,7 +58,7 @@ func (a *app) forget(ctx context.Context, f *forgetFlags, args []string) error {
 	if err := f.ambiguous(a, clients); err != nil {
 		return err
 	}
-	list, err := a.readable(names)
+	list, err := a.projectable(names)
 	if err != nil {
 		return err
 	}

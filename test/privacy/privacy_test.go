@@ -55,6 +55,9 @@ func TestNothingIsLeft(t *testing.T) {
 		{"rejects hidden --json --limit 0", 0, "", 0},
 		{"rejects hidden", 0, "", 0},
 		{"show 1 --json", 0, "", 0},
+		{"forget 1 5", 0, "", 0},
+		{"forget 5 --json", 0, "", 0},
+		{"verify", 0, "", 0},
 		{"show 2", 0, "", 0},
 	} {
 		s.mode.Store(step.mode)
