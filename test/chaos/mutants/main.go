@@ -197,7 +197,7 @@ var finding = regexp.MustCompile(`seed (\d+):\n\s+(.*)`)
 
 // play plays seeds of a test, and returns the least that failed.
 func (h *hunt) play(ctx context.Context, test string, first, last int, flags ...string) (*catch, error) {
-	args := append([]string{"test", "./test/chaos", "-count=1", "-run", "^" + test + "$", "-chaos.shrink=0s", "-failfast", "-chaos.first=" + strconv.Itoa(first)}, flags...)
+	args := append([]string{"test", "./test/chaos", "-count=1", "-timeout=60m", "-run", "^" + test + "$", "-chaos.shrink=0s", "-failfast", "-chaos.first=" + strconv.Itoa(first)}, flags...)
 	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Dir = h.tree
 	out, err := cmd.CombinedOutput()
