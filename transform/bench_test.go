@@ -58,13 +58,23 @@ func writeItem(b *strings.Builder, r *rand.Rand, n int) {
 }
 
 // BenchmarkProject is the whole of the work: from JSON as received to record batches, released.
-func BenchmarkProject(b *testing.B) {
+func BenchmarkProject(b *testing.B) { benchmarkProject(b, nil) }
+
+// BenchmarkProjectProtected is the same under a strict set of privacy rules.
+func BenchmarkProjectProtected(b *testing.B) {
+	benchmarkProject(b, schemas.Rules{
+		"clients.name": schemas.DropValue, "clients.phone": schemas.HashValue, "clients.email": schemas.HashValue, "orders.name": schemas.DropValue,
+		"calls.caller": schemas.HashValue, "lead_hunter_leads.phone": schemas.HashValue, "lead_hunter_leads.page": schemas.DropValue, "orders.fields.Город": schemas.MaskValue,
+	})
+}
+
+func benchmarkProject(b *testing.B, rules schemas.Rules) {
 	block := realistic(256)
 	bytes := 0
 	for _, c := range block {
 		bytes += len(c.Feed) + len(c.Row)
 	}
-	p := transform.New(memory.NewGoAllocator(), transform.Options{Project: "12345"})
+	p := transform.New(memory.NewGoAllocator(), transform.Options{Project: "12345", Rules: rules, Salt: []byte(salt)})
 	b.SetBytes(int64(bytes))
 	b.ReportAllocs()
 	var events int64

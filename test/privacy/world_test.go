@@ -79,7 +79,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	feed := strings.HasSuffix(r.URL.Path, "/feed")
 	switch mode := s.mode.Load(); {
 	case mode == "slow" && feed:
-		time.Sleep(20 * time.Millisecond)
+		time.Sleep(time.Second) // longer than the run lives
 	case mode == "picky" && strings.HasSuffix(r.URL.Path, "/import"):
 		w.WriteHeader(http.StatusBadRequest)
 		fmt.Fprintf(w, `{"status":"error","error":"request_data_validation_error","description":%q}`, "the phone "+spelt+" of "+name+" is none")
