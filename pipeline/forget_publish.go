@@ -132,7 +132,7 @@ func (e *eraser) replace(ctx context.Context, i int, m *load.Manifest) error {
 func eraseAt(ctx context.Context, d destination, mirrorID string) error {
 	x, ok := d.Destination.(load.Eraser)
 	if !ok {
-		return nil
+		return classed(Broken, "what it showed before can't be removed")
 	}
 	if err := x.Erase(ctx, mirrorID); err != nil {
 		return publishError(ctx, fmt.Errorf("remove what it showed before: %w", err))

@@ -46,13 +46,38 @@ func (d *Destination) eraseAllBut(published string) error {
 	if err != nil {
 		return err
 	}
-	for _, run := range runs {
-		if run == published {
-			continue
-		}
+	for _, run := range surplus(runs, published, 1) {
 		if err := d.disk.remove(d.snapshot(run)); err != nil {
 			return fmt.Errorf("remove an older snapshot: %w", err)
 		}
 	}
 	return d.disk.sync(filepath.Join(d.root, snapshots))
+}
+
+// Erase removes every snapshot but the published one, and what dead runs have
+// left. Where the bucket keeps versions of its objects, theirs stay.
+func (b *Bucket) Erase(ctx context.Context, mirror string) error {
+	now, err := b.published(ctx)
+	if err != nil {
+		return err
+	}
+	if now != nil && now.manifest.Mirror != mirror {
+		return fmt.Errorf("run %s of mirror %s: %w", now.run, now.manifest.Mirror, load.ErrForeign)
+	}
+	if err := b.removeLeftovers(ctx, mirror, now); err != nil {
+		return refused(fmt.Errorf("remove what a dead run left: %w", err))
+	}
+	if now == nil {
+		return nil
+	}
+	runs, _, err := b.runs(ctx)
+	if err != nil {
+		return refused(err)
+	}
+	for _, run := range surplus(runs, now.run, 1) {
+		if err := b.at.RemoveAll(ctx, snapshotKey(run)); err != nil {
+			return refused(fmt.Errorf("remove an older snapshot: %w", err))
+		}
+	}
+	return nil
 }

@@ -1,12 +1,15 @@
 package parquet
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"os"
 	"path/filepath"
 	"slices"
 	"testing"
 
+	"roistat-etl/internal/s3test"
 	"roistat-etl/load"
 )
 
@@ -68,4 +71,42 @@ func TestEraseThatCantRemoveSaysSo(t *testing.T) {
 	if err := d.Erase(t.Context(), run(1).Mirror); !errors.Is(err, broken) {
 		t.Error(err)
 	}
+}
+
+func TestEraseInABucket(t *testing.T) {
+	s := newStand(t, s3test.Start(t, "bucket"), "erase", Options{})
+	if err := s.Erase(t.Context(), run(1).Mirror); err != nil {
+		t.Errorf("there is nothing yet: %v", err)
+	}
+	for i := range 3 {
+		s.shows(t, run(i+1), worldOf(t, i+2))
+	}
+	dead, err := json.Marshal(marker{Run: run(9).Run, Mirror: run(1).Mirror})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{markerName(run(9).Run), snapshotKey(run(9).Run) + "visits/x.parquet"} {
+		if err := s.at.Put(t.Context(), name, bytes.NewReader(dead), int64(len(dead)), sum256(dead)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Erase(t.Context(), "another"); !errors.Is(err, load.ErrForeign) {
+		t.Errorf("another mirror's: %v", err)
+	}
+	s.proxy.Set(s3test.Fault{Method: "POST", Status: 403, Code: "AccessDenied"}, s3test.Fault{Method: "DELETE", Status: 403, Code: "AccessDenied"})
+	if err := s.Erase(t.Context(), run(1).Mirror); !load.Refuses(err) {
+		t.Errorf("it may not delete: %v", err)
+	}
+	s.proxy.Set()
+	for range 2 {
+		if err := s.Erase(t.Context(), run(1).Mirror); err != nil {
+			t.Fatal(err)
+		}
+		shown, marked, err := s.runs(t.Context())
+		if err != nil || !slices.Equal(shown, []string{run(3).Run}) || len(marked) > 0 {
+			t.Errorf("there lie %q and %q, %v", shown, marked, err)
+		}
+	}
+	s.stays(t, run(3))
+	s.shows(t, run(4), worldOf(t, 9))
 }
