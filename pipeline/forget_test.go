@@ -120,7 +120,7 @@ func TestForgetAndTheGates(t *testing.T) {
 		t.Error("it has not come to its end")
 	}
 	s.run(t, nil).want(t, OK) // and no gate takes it for a drop the night after
-	if r := s.run(t, func(o *Options) { o.Full = true }).want(t, OK); r.Clients.New != 0 || r.Feeds.Due != int64(r.Clients.Listed)-600 {
+	if r := s.run(t, func(o *Options) { o.Full = true }).want(t, OK); r.Clients.New != 0 || r.Feeds.Due != r.Clients.Listed-600 {
 		t.Errorf("%+v %+v", r.Clients, r.Feeds)
 	}
 }
