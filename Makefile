@@ -13,6 +13,7 @@ VENV  := .venv
 AIRFLOW := .airflow
 COUNT ?= 6
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+COMMIT ?= $(shell git rev-parse HEAD 2>/dev/null)
 BENCH ?= .
 
 .PHONY: help
@@ -50,6 +51,10 @@ test-deploy: build airflow ## deploy/: the DAGs in a real Airflow, cron, systemd
 .PHONY: test-dashboard
 test-dashboard: ## the dashboard against Grafana's own types
 	@bash test/grafana/check.sh .grafana
+
+.PHONY: test-image
+test-image: build ## the container, built and run by buildah (Debian, root): not part of make test
+	@bash test/deploy/image.sh
 
 .PHONY: lint
 lint: ## go vet, the import rules and the house style
@@ -93,7 +98,12 @@ bench-go: ## the packages' own benchmarks: BENCH=regexp, COUNT=runs
 .PHONY: build
 build: ## bin/roistat-etl and bin/roistat-sim
 	@mkdir -p bin
-	CGO_ENABLED=0 go build -trimpath -ldflags '-X main.version=$(VERSION)' -o bin/ ./cmd/...
+	CGO_ENABLED=0 go build -trimpath -ldflags '-X main.version=$(VERSION) -X main.commit=$(COMMIT)' -o bin/ ./cmd/...
+
+ARCHS ?= amd64 arm64
+.PHONY: packages
+packages: ## dist/: tar.gz, .deb and .rpm with man pages and completions, for ARCHS (amd64 arm64)
+	@VERSION=$(VERSION) COMMIT=$(COMMIT) bash deploy/packages/build.sh dist $(ARCHS)
 
 .PHONY: clickhouse
 clickhouse: ## a ClickHouse for the tests and the demo into .clickhouse, by hash (needs npm)
@@ -121,4 +131,4 @@ lock: readers ## write the lock files of the Python environments anew from requi
 
 .PHONY: clean
 clean: ## remove what make has made
-	rm -rf bin $(VENV) $(AIRFLOW) .clickhouse .s3 .grafana data/bench.txt data/demo-*
+	rm -rf bin dist $(VENV) $(AIRFLOW) .clickhouse .s3 .grafana data/bench.txt data/demo-*

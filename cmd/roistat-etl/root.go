@@ -5,7 +5,6 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"runtime/debug"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -21,9 +20,6 @@ type app struct {
 	json           bool
 	codes          []int
 }
-
-// version is set by the release; otherwise the build's own information serves.
-var version = ""
 
 func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
@@ -51,24 +47,9 @@ publishing; 130 interrupted, resumable.`,
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.PersistentFlags().StringVarP(&a.configPath, "config", "c", "pipelines.yaml", "configuration file")
 	root.AddCommand(a.runCommand(), a.planCommand(), a.checkCommand(), a.schemaCommand(), a.statusCommand(), a.verifyCommand(), a.rejectsCommand(), a.showCommand(), a.importCommand(), a.forgetCommand())
+	root.AddCommand(a.generateCommand())
+	a.completions(root.Commands())
 	return root
-}
-
-// versionText names the release or the commit that was built.
-func versionText() string {
-	if version != "" {
-		return version
-	}
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "unknown"
-	}
-	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" {
-			return "commit " + s.Value
-		}
-	}
-	return info.Main.Version
 }
 
 // pipelines loads the configuration and picks the named pipelines; none named means all.

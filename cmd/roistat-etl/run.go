@@ -115,7 +115,7 @@ func (a *app) run(ctx context.Context, f *runFlags, names []string) error {
 	if err := resolve(list, need); err != nil {
 		return err
 	}
-	lineage, err := watch.NewLineage(a.getenv, versionText())
+	lineage, err := watch.NewLineage(a.getenv, release())
 	if err != nil {
 		return usageError{err}
 	}

@@ -30,6 +30,7 @@ the configuration, the key, or look at the gate. The report is the task's XCom w
 | `ROISTAT_ETL_BUDGET` | `20000`: feeds that a day of the backfill reads |
 | `ROISTAT_ETL_SCHEDULE` | `0 1 * * *`, of the nightly run; empty: only by hand |
 | `ROISTAT_ETL_BACKFILL_SCHEDULE` | `0 9 * * *`, of the backfill |
+| `ROISTAT_ETL_METRICS` | none: a folder in which each pipeline leaves its metrics for Prometheus |
 | `ROISTAT_ETL_RETRY_DELAY` | `600`: seconds before a failed run goes on |
 """
 
@@ -86,6 +87,7 @@ class RoistatEtlOperator(BaseOperator):
     :param deadline: how long the API is asked (`--deadline`); `execution_timeout` must be above it.
     :param budget: how many feeds are read at most (`--budget`).
     :param backfill: skip the run if no feed is left that was never read.
+    :param metrics: folder of the pipeline's metrics (`--metrics-file`).
     :param connections: Airflow connections whose secrets the program gets, later ones first; see `secrets`.
     """
 
@@ -101,6 +103,7 @@ class RoistatEtlOperator(BaseOperator):
         deadline: timedelta | None = None,
         budget: int | None = None,
         backfill: bool = False,
+        metrics: str | None = None,
         connections: Sequence[str] = (),
         **kwargs: Any,
     ) -> None:
@@ -108,7 +111,7 @@ class RoistatEtlOperator(BaseOperator):
         if deadline and self.execution_timeout and self.execution_timeout <= deadline:
             raise ValueError(f"execution_timeout {self.execution_timeout} must be above the deadline {deadline}")
         self.pipeline, self.config, self.binary = pipeline, config, binary
-        self.deadline, self.budget, self.backfill = deadline, budget, backfill
+        self.deadline, self.budget, self.backfill, self.metrics = deadline, budget, backfill, metrics
         self.connections = connections
         self._child: subprocess.Popen[bytes] | None = None
 
@@ -136,6 +139,8 @@ class RoistatEtlOperator(BaseOperator):
             line += ["--deadline", f"{self.deadline.total_seconds():g}s"]
         if self.budget:
             line += ["--budget", str(self.budget)]
+        if self.metrics:
+            line += ["--metrics-file", str(Path(self.metrics) / f"roistat_etl_{self.pipeline}.prom")]
         return [*line, self.pipeline]
 
     def _complete(self, environment: Mapping[str, str]) -> bool:
@@ -269,6 +274,7 @@ class Settings:
     budget: int
     schedule: str | None
     backfill_schedule: str | None
+    metrics: str | None
     retry_delay: timedelta
 
     @classmethod
@@ -282,6 +288,7 @@ class Settings:
             budget=int(env("ROISTAT_ETL_BUDGET", "20000")),
             schedule=env("ROISTAT_ETL_SCHEDULE", "0 1 * * *") or None,
             backfill_schedule=env("ROISTAT_ETL_BACKFILL_SCHEDULE", "0 9 * * *") or None,
+            metrics=env("ROISTAT_ETL_METRICS") or None,
             retry_delay=timedelta(seconds=float(env("ROISTAT_ETL_RETRY_DELAY", "600"))),
         )
 
@@ -321,6 +328,7 @@ def add_projects(settings: Settings, *, outlets: bool, **kwargs: Any) -> None:
             config=settings.config,
             binary=settings.binary,
             deadline=settings.deadline,
+            metrics=settings.metrics,
             execution_timeout=settings.deadline + PUBLISHING,
             connections=["roistat", pool_of(project)],
             map_index_template="{{ task.pipeline }}",

@@ -128,6 +128,7 @@ def night(tmp_path_factory: pytest.TempPathFactory, sims: dict[str, Sim]) -> Ite
     airflow = Airflow(
         home, ROISTAT_ETL_CONFIG=str(data / "pipelines.yaml"), ROISTAT_ETL_BIN=str(ETL), ROISTAT_ETL_BUDGET="15",
         ROISTAT_ETL_SCHEDULE="", ROISTAT_ETL_BACKFILL_SCHEDULE="", ROISTAT_ETL_RETRY_DELAY="1",
+        ROISTAT_ETL_METRICS=str(data),
         AIRFLOW_CONN_ROISTAT=json.dumps({**secret, "password": "not-this-one"}),
         **{f"AIRFLOW_CONN_ROISTAT_{project}": json.dumps(secret) for project in ("12345", "777", "99999", "5", "1", "137", "143")},
     )
@@ -210,6 +211,11 @@ def test_a_retry_goes_on_where_the_run_stopped(night: Night, pipeline: str) -> N
     report = night.run.report(night.tasks[pipeline])
     assert report and report["feeds"]["fetched"] <= CLIENTS / 2, "the retry read what was left"
     assert report["feeds"]["never_fetched"] == 0
+
+
+def test_each_pipeline_leaves_its_metrics(night: Night) -> None:
+    metrics = (night.data / "roistat_etl_gated.prom").read_text()
+    assert 'roistat_etl_exit_code{pipeline="gated"} 5' in metrics and 'pipeline="ok"' not in metrics
 
 
 def test_time_out_leaves_nobody_behind(night: Night) -> None:
