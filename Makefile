@@ -98,7 +98,7 @@ bench-go: ## the packages' own benchmarks: BENCH=regexp, COUNT=runs
 .PHONY: build
 build: ## bin/roistat-etl and bin/roistat-sim
 	@mkdir -p bin
-	CGO_ENABLED=0 go build -trimpath -ldflags '-X main.version=$(VERSION) -X main.commit=$(COMMIT)' -o bin/ ./cmd/...
+	CGO_ENABLED=0 go build -trimpath -ldflags '-X main.version=$(VERSION)+$(COMMIT)' -o bin/ ./cmd/...
 
 ARCHS ?= amd64 arm64
 .PHONY: packages

@@ -1,20 +1,21 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"runtime"
 	"runtime/debug"
+	"strings"
 )
 
-// version and commit are set by a release; otherwise the build's own information serves.
-var version, commit = "", ""
+// version is set by a release, as v1.2.3+COMMIT; otherwise the build's own
+// information serves.
+var version = ""
 
 // release is the version alone.
 func release() string {
-	if version != "" {
-		return version
-	}
-	return "devel"
+	name, _, _ := strings.Cut(version, "+")
+	return cmp.Or(name, "devel")
 }
 
 // versionText names the release and the commit that was built.
@@ -28,6 +29,7 @@ func versionText() string {
 
 // builtCommit is the commit, and whether the sources differed from it.
 func builtCommit() string {
+	_, commit, _ := strings.Cut(version, "+")
 	info, ok := debug.ReadBuildInfo()
 	if commit != "" || !ok {
 		return commit

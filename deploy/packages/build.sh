@@ -18,7 +18,7 @@ MTIME=$(date -u -d "@$SOURCE_DATE_EPOCH" +%Y-%m-%dT%H:%M:%SZ)
 
 build() { # GOARCH FILE
 	GOARCH=$1 go build -trimpath -buildvcs=false -o "$2" \
-		-ldflags "-s -w -X main.version=$version -X main.commit=$commit" ./cmd/roistat-etl
+		-ldflags "-s -w -X main.version=$version+$commit" ./cmd/roistat-etl
 }
 
 STAGE=$(mktemp -d)
