@@ -1,6 +1,7 @@
 package extract
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -13,8 +14,12 @@ import (
 	"roistat-etl/schemas"
 )
 
-// contactsPage is how many contacts a page asks for.
-const contactsPage = 1000
+const (
+	contactsPage = 1000 // how many contacts a page asks for
+
+	maxContactBytes = 24 << 20  // of a campaign's rows
+	maxContacts     = 1_000_000 // rows of a campaign and the numbers in them that are not 0
+)
 
 // campaigns asks for each campaign's contacts. One that fails keeps its former
 // answer; one that is no longer configured leaves the mirror.
@@ -59,6 +64,8 @@ func (r *run) campaign(ctx context.Context, c Campaign) error {
 		f.Code, err = e.Code, nil
 	case errors.Is(err, errShort), errors.Is(err, errLost):
 		f.Code, err = "short", nil
+	case errors.Is(err, errLarge):
+		f.Code, err = "too_large", nil
 	}
 	r.result.FailedCampaigns = append(r.result.FailedCampaigns, f)
 	return err
@@ -70,6 +77,9 @@ var errShort = errors.New("fewer contacts than the API says there are")
 // errLost says that a page holds nothing of the page before it, which it should repeat in part.
 var errLost = errors.New("the contacts shifted while they were read")
 
+// errLarge says that a campaign has more contacts than the projection can hold in memory.
+var errLarge = fmt.Errorf("more than %d contacts and numbers, or than %d bytes of them", maxContacts, maxContactBytes)
+
 // contacts is a campaign whose pages are being read.
 type contacts struct {
 	run      *run
@@ -77,9 +87,11 @@ type contacts struct {
 	offset   int64 // of the page to ask for
 	overlap  int   // rows of the last page that it should repeat: one at least, so that a shift shows
 	rows     [][]byte
-	keys     []string // of rows: their contacts
-	last     []string // keys of the last page
+	keys     [][]byte // of rows: their contacts, as parts of the rows
+	last     [][]byte // keys of the last page
 	total    int64
+	bytes    int // of all pages
+	numbers  int // rows of all pages and their numbers
 }
 
 // read asks page by page, and once more from the start if the contacts shifted
@@ -132,9 +144,17 @@ func (w *contacts) ask(ctx context.Context) (page *api.ContactsPage, err error) 
 // take appends a page's rows without those that repeat the end of the rows so
 // far, and says how many it appended.
 func (w *contacts) take(page [][]byte) (fresh int, err error) {
-	keys := make([]string, len(page))
+	if page, err = w.own(page); err != nil {
+		return 0, err
+	}
+	keys := make([][]byte, len(page))
 	for i, raw := range page {
-		keys[i] = contact(raw)
+		var numbers int
+		keys[i], numbers = contact(raw)
+		w.numbers += 1 + numbers
+	}
+	if w.numbers > maxContacts {
+		return 0, errLarge
 	}
 	same := w.repeated(keys)
 	if same == 0 && w.overlap > 0 {
@@ -150,14 +170,31 @@ func (w *contacts) take(page [][]byte) (fresh int, err error) {
 	return len(page) - same, nil
 }
 
+// own copies a page's rows, which would keep the whole answer in memory.
+func (w *contacts) own(page [][]byte) ([][]byte, error) {
+	size := 0
+	for _, raw := range page {
+		size += len(raw)
+	}
+	if w.bytes += size; w.bytes > maxContactBytes {
+		return nil, errLarge
+	}
+	rows, text := make([][]byte, len(page)), make([]byte, 0, size)
+	for i, raw := range page {
+		text = append(text, raw...)
+		rows[i] = text[len(text)-len(raw) : len(text) : len(text)]
+	}
+	return rows, nil
+}
+
 // repeated is how many rows at the beginning of a page end the rows so far: as
 // many as were asked for again, or, if the contacts shifted, the most that fit.
 // Where none were asked for again, only a page that is the last one once more
 // repeats anything: the server doesn't know offsets.
-func (w *contacts) repeated(keys []string) int {
-	fits := func(n int) bool { return slices.Equal(w.keys[len(w.keys)-n:], keys[:n]) }
+func (w *contacts) repeated(keys [][]byte) int {
+	fits := func(n int) bool { return slices.EqualFunc(w.keys[len(w.keys)-n:], keys[:n], bytes.Equal) }
 	switch n := w.overlap; {
-	case len(w.last) > 0 && slices.Equal(w.last, keys):
+	case len(w.last) > 0 && slices.EqualFunc(w.last, keys, bytes.Equal):
 		return len(keys)
 	case n == 0:
 		return 0
@@ -172,22 +209,32 @@ func (w *contacts) repeated(keys []string) int {
 	return 0
 }
 
-// contact is what names a row: its contact, or the whole row if it has none.
-func contact(raw []byte) string {
-	name := string(raw)
+// contact is what names a row: its contact, or the whole row if it has none; and
+// how many of its numbers are not 0.
+func contact(raw []byte) (name []byte, numbers int) {
+	name = raw
 	d := jx.DecodeBytes(raw)
 	if d.Next() != jx.Object {
-		return name
+		return raw, 0
 	}
 	err := d.ObjBytes(func(d *jx.Decoder, key []byte) error {
+		if string(key) == "metrics" && d.Next() == jx.Object {
+			return d.ObjBytes(func(d *jx.Decoder, _ []byte) error {
+				v, err := d.Raw()
+				if string(v) != "0" {
+					numbers++
+				}
+				return err
+			})
+		}
 		v, err := d.Raw()
 		if string(key) == "contact" {
-			name = string(v)
+			name = v
 		}
 		return err
 	})
 	if err != nil {
-		return string(raw)
+		return raw, numbers
 	}
-	return name
+	return name, numbers
 }

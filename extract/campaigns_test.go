@@ -37,12 +37,11 @@ func ask(t testing.TB, m *mirror.Mirror, f *fake) (*Result, []string) {
 	o := options(m, f)
 	o.Campaigns = []Campaign{{ID: 2, Metrics: []string{"sent"}}}
 	r := extract(t, o)
-	list, err := m.Campaigns(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
 	var rows []string
-	for _, c := range list {
+	for c, err := range m.Campaigns(t.Context()) {
+		if err != nil {
+			t.Fatal(err)
+		}
 		for _, raw := range c.Rows {
 			rows = append(rows, string(raw))
 		}
@@ -130,8 +129,8 @@ func TestACampaignThatIsNotAskedForLeaves(t *testing.T) {
 	rows := [][]byte{contactRow("a", 1)}
 	ask(t, m, &fake{contacts: contactPages(&rows, 1000, nil)})
 	extract(t, options(m, &fake{}))
-	if list, err := m.Campaigns(t.Context()); err != nil || len(list) != 0 {
-		t.Errorf("%v, %v", list, err)
+	for c, err := range m.Campaigns(t.Context()) {
+		t.Errorf("%v, %v", c, err)
 	}
 }
 
@@ -199,14 +198,42 @@ func TestCampaignsOfTheSim(t *testing.T) {
 			o.Campaigns = append(o.Campaigns, Campaign{ID: id + 1, Metrics: []string{"sent", "delivered", "opened", "click"}})
 		}
 		r := extract(t, o)
-		list, err := o.Mirror.Campaigns(t.Context())
-		if err != nil || len(list) != 3 || len(r.FailedCampaigns) != 0 {
-			t.Fatalf("%d campaigns, %+v, %v", len(list), r.FailedCampaigns, err)
-		}
-		for _, c := range list {
+		n := 0
+		for c, err := range o.Mirror.Campaigns(t.Context()) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			n++
 			if want := s.State().World().ContactCount(int(c.ID)); len(c.Rows) != want {
 				t.Errorf("campaign %d has %d contacts, want %d", c.ID, len(c.Rows), want)
 			}
+		}
+		if n != 3 || len(r.FailedCampaigns) != 0 {
+			t.Fatalf("%d campaigns, %+v", n, r.FailedCampaigns)
+		}
+	}
+}
+
+func TestACampaignIsBounded(t *testing.T) {
+	for name, unit := range map[string]string{
+		"bytes":   strings.Repeat("x", 1<<20),
+		"numbers": strings.Repeat(`1,"y":`, 50_000) + "1",
+	} {
+		m := newMirror(t)
+		rows := [][]byte{contactRow("a", 1)}
+		f := &fake{contacts: contactPages(&rows, 1000, nil)}
+		ask(t, m, f)
+		rows = nil
+		for i := range 40 {
+			row := fmt.Sprintf(`{"contact":"%d","metrics":{"sent":%s}}`, i, unit)
+			if name == "bytes" {
+				row = fmt.Sprintf(`{"contact":"%d","metrics":{"sent":1},"pad":"%s"}`, i, unit)
+			}
+			rows = append(rows, []byte(row))
+		}
+		r, kept := ask(t, m, f)
+		if len(r.FailedCampaigns) != 1 || r.FailedCampaigns[0].Code != "too_large" || len(kept) != 1 {
+			t.Errorf("%s: %+v, %d rows are kept", name, r.FailedCampaigns, len(kept))
 		}
 	}
 }

@@ -41,8 +41,9 @@
 //
 // # Bounds
 //
-// In memory are: the plan, 40 bytes a feed that is due; one page of the list; a
-// campaign's rows; one answer a worker, packed to at most 1 MiB (a larger one is
+// In memory are: the plan, 40 bytes a feed that is due; one page of the list; one
+// campaign's rows, of which more than 24 MiB, or more than a million of rows and
+// numbers in them, are too_large; one answer a worker, packed to at most 1 MiB (a larger one is
 // kept before the next large one is read, and SQLite holds it twice more); the
 // clients that failed, at most 10,000 of them. A feed of which more than 32 MiB
 // and more than half remain when it is packed is too_large.

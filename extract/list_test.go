@@ -12,6 +12,7 @@ import (
 
 	"roistat-etl/extract/api"
 	"roistat-etl/extract/mirror"
+	"roistat-etl/schemas"
 )
 
 // ids returns the live clients of a mirror.
@@ -145,9 +146,14 @@ func TestListNamesWhatHasNoID(t *testing.T) {
 		if want := (Clients{Listed: 41, Unlisted: 13, Total: int64(len(rows)), Complete: true, New: r.Clients.New}); r.Clients != want {
 			t.Errorf("got %+v, want %+v", r.Clients, want)
 		}
-		list, err := m.Unlisted(t.Context())
-		if err != nil || len(list) != 13 {
-			t.Fatalf("%d have no id, %v", len(list), err)
+		var list []schemas.Unlisted
+		for block, err := range m.Unlisted(t.Context()) {
+			if list = append(list, block...); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if len(list) != 13 {
+			t.Fatalf("%d have no id", len(list))
 		}
 		for _, u := range list {
 			if string(u.Raw) != string(rows[u.Ordinal]) {

@@ -144,13 +144,17 @@ func (e *eraser) tell(out mirror.Erased, at time.Time) {
 
 // contactRows counts the rows that the campaigns make.
 func (e *eraser) contactRows(ctx context.Context) (int64, error) {
-	list, err := e.mirror.Campaigns(ctx)
-	if err != nil {
-		return 0, err
-	}
 	n := erased{Rows: map[string]int64{}}
-	err = transform.New(memory.NewGoAllocator(), transformOptions(e.pipeline)).StreamCampaigns(list, n.count)
-	return n.Rows[schemas.CampaignContacts.String()], err
+	t := transform.New(memory.NewGoAllocator(), transformOptions(e.pipeline))
+	for c, err := range e.mirror.Campaigns(ctx) {
+		if err != nil {
+			return 0, err
+		}
+		if err := t.StreamCampaigns([]schemas.Campaign{c}, n.count); err != nil {
+			return 0, err
+		}
+	}
+	return n.Rows[schemas.CampaignContacts.String()], nil
 }
 
 // noteContacts adds to the note what went besides the clients' own rows.

@@ -22,13 +22,13 @@ const blockClients = 256
 // scanner is the part of the mirror that a projection reads.
 type scanner interface {
 	Blocks(ctx context.Context, blockSize int, admit func(size int64) error) iter.Seq2[[]mirror.Packed, error]
-	Campaigns(ctx context.Context) ([]schemas.Campaign, error)
+	Campaigns(ctx context.Context) iter.Seq2[schemas.Campaign, error]
 	leftOut
 }
 
 // leftOut is what the mirror holds of rows that belong to no client.
 type leftOut interface {
-	Unlisted(ctx context.Context) ([]schemas.Unlisted, error)
+	Unlisted(ctx context.Context) iter.Seq2[[]schemas.Unlisted, error]
 	ImportRejects(ctx context.Context) iter.Seq2[[]schemas.ImportReject, error]
 }
 
@@ -127,19 +127,21 @@ type encoded struct {
 // head projects what belongs to no client; its rows come first.
 func (p *projector) head(ctx context.Context) error {
 	t := transform.New(p.mem, p.opt)
-	campaigns, err := p.mirror.Campaigns(ctx)
-	if err != nil {
-		return err
+	for c, err := range p.mirror.Campaigns(ctx) {
+		if err != nil {
+			return err
+		}
+		if err := t.StreamCampaigns([]schemas.Campaign{c}, p.appendNow); err != nil {
+			return fmt.Errorf("project the campaigns: %w", err)
+		}
 	}
-	if err := t.StreamCampaigns(campaigns, p.appendNow); err != nil {
-		return fmt.Errorf("project the campaigns: %w", err)
-	}
-	unlisted, err := p.mirror.Unlisted(ctx)
-	if err != nil {
-		return err
-	}
-	if err := t.StreamUnlisted(unlisted, p.appendNow); err != nil {
-		return fmt.Errorf("project the unlisted rows: %w", err)
+	for list, err := range p.mirror.Unlisted(ctx) {
+		if err != nil {
+			return err
+		}
+		if err := t.StreamUnlisted(list, p.appendNow); err != nil {
+			return fmt.Errorf("project the unlisted rows: %w", err)
+		}
 	}
 	return p.imports(ctx, t)
 }

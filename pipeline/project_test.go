@@ -120,11 +120,11 @@ func (f faulty) Blocks(ctx context.Context, size int, admit func(int64) error) i
 	}
 }
 
-func (f faulty) Unlisted(ctx context.Context) ([]schemas.Unlisted, error) {
-	if f.head != nil {
-		return nil, f.head
+func (f faulty) Unlisted(ctx context.Context) iter.Seq2[[]schemas.Unlisted, error] {
+	if f.head == nil {
+		return f.Reader.Unlisted(ctx)
 	}
-	return f.Reader.Unlisted(ctx)
+	return func(yield func([]schemas.Unlisted, error) bool) { yield(nil, f.head) }
 }
 
 func TestProjectionFailsWithoutALeak(t *testing.T) {

@@ -60,19 +60,21 @@ func (s *rejectScan) scan(ctx context.Context, m *mirror.Reader) error {
 		}
 		return s.take(s.projector.Clients([]schemas.Client{c}))
 	}
-	campaigns, err := m.Campaigns(ctx)
-	if err != nil {
-		return err
+	for c, err := range m.Campaigns(ctx) {
+		if err != nil {
+			return err
+		}
+		if err := s.take(s.projector.Campaigns([]schemas.Campaign{c})); err != nil {
+			return err
+		}
 	}
-	if err := s.take(s.projector.Campaigns(campaigns)); err != nil {
-		return err
-	}
-	unlisted, err := m.Unlisted(ctx)
-	if err != nil {
-		return err
-	}
-	if err := s.take(s.projector.Unlisted(unlisted)); err != nil {
-		return err
+	for list, err := range m.Unlisted(ctx) {
+		if err != nil {
+			return err
+		}
+		if err := s.take(s.projector.Unlisted(list)); err != nil {
+			return err
+		}
 	}
 	for list, err := range m.ImportRejects(ctx) {
 		if err != nil {

@@ -38,7 +38,8 @@
 // larger one are read once more when its rows are written. Keys of more than 256
 // bytes are held as hashes, canonical forms up to 4 MiB. [Projector.Stream] gives
 // the rows in pieces of 2 MiB and the row that fills one; [Projector.Clients]
-// holds them all. Privacy rules need the largest of the columns that they rewrite
+// holds them all. Of a campaign it needs 40 bytes a number, 48 a row, and the texts
+// once more. Privacy rules need the largest of the columns that they rewrite
 // once more. A buffer beyond 4 MiB is given back after the feed. A batch is
 // a copy of exact size and belongs to the caller.
 package transform

@@ -2,6 +2,9 @@ package mirror
 
 import (
 	"context"
+	"database/sql"
+	"fmt"
+	"iter"
 	"time"
 
 	"github.com/go-faster/jx"
@@ -44,7 +47,8 @@ func packArray(rows [][]byte) ([]byte, error) {
 		}
 		text = append(text, row...)
 	}
-	return enc.EncodeAll(append(text, ']'), nil), enc.Close()
+	text = append(text, ']')
+	return enc.EncodeAll(text, make([]byte, 0, room(len(text)))), enc.Close()
 }
 
 // KeepCampaigns deletes the campaigns that are not among ids.
@@ -82,26 +86,36 @@ func (r *Reader) campaignIDs(ctx context.Context) (ids []int64, err error) {
 	return ids, wrap(r.path, "read the campaigns", rows.Err())
 }
 
-// Campaigns returns all campaigns in the order of their ids, inflated.
-func (r *Reader) Campaigns(ctx context.Context) (list []schemas.Campaign, err error) {
+// Campaigns yields the campaigns in the order of their ids, inflated. They belong
+// to the receiver. An error is the last thing yielded.
+func (r *Reader) Campaigns(ctx context.Context) iter.Seq2[schemas.Campaign, error] {
+	return func(yield func(schemas.Campaign, error) bool) {
+		if err := r.campaigns(ctx, yield); err != nil {
+			yield(schemas.Campaign{}, wrap(r.path, "read the campaigns", err))
+		}
+	}
+}
+
+func (r *Reader) campaigns(ctx context.Context, yield func(schemas.Campaign, error) bool) error {
 	rows, err := r.db.QueryContext(ctx, `SELECT id, body FROM campaigns ORDER BY id`)
 	if err != nil {
-		return nil, wrap(r.path, "read the campaigns", err)
+		return err
 	}
 	defer rows.Close() //nolint:errcheck // Err says what went wrong
-	var b Buffer
 	for rows.Next() {
-		c := schemas.Campaign{}
-		var body []byte
+		var c schemas.Campaign
+		var body sql.RawBytes
 		if err := rows.Scan(&c.ID, &body); err != nil {
-			return nil, wrap(r.path, "read the campaigns", err)
+			return err
 		}
-		if c.Rows, err = b.array(body); err != nil {
-			return nil, wrap(r.path, "read the campaigns", err)
+		if c.Rows, err = (&Buffer{}).array(body); err != nil {
+			return fmt.Errorf("campaign %d: %w", c.ID, err)
 		}
-		list = append(list, c)
+		if !yield(c, nil) {
+			return nil
+		}
 	}
-	return list, wrap(r.path, "read the campaigns", rows.Err())
+	return rows.Err()
 }
 
 // array inflates a JSON array and cuts it into its elements.

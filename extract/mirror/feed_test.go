@@ -208,7 +208,7 @@ func TestCampaignsReplaceEachOther(t *testing.T) {
 	if err := m.KeepCampaigns(t.Context(), map[int64]bool{1: true, 2: true}); err != nil {
 		t.Fatal(err)
 	}
-	got, err := m.Campaigns(t.Context())
+	got, err := all(m.Campaigns(t.Context()))
 	if err != nil || len(got) != 2 || got[0].ID != 1 || got[0].Rows != nil || got[1].ID != 2 || !bytes.Equal(bytes.Join(got[1].Rows, nil), []byte(`"x"`)) {
 		t.Errorf("got %v, %v", got, err)
 	}

@@ -2,6 +2,7 @@ package mirror
 
 import (
 	"context"
+	"iter"
 	"strconv"
 	"time"
 
@@ -176,24 +177,47 @@ func (t *tx) miss(ctx context.Context, filters string, at time.Time) (int64, err
 	return t.run(ctx, `UPDATE clients SET gone_at = ? WHERE gone_at = 0 AND (missed > 1 OR missed = 1 AND not_found = 1)`, at.UnixMilli())
 }
 
-// Unlisted returns what the last finished list showed without a usable id, in
-// its order.
-func (r *Reader) Unlisted(ctx context.Context) (list []schemas.Unlisted, err error) {
+// Unlisted yields what the last finished list showed without a usable id, in its
+// order and in blocks of about a MiB, which belong to the receiver. An error is
+// the last thing yielded.
+func (r *Reader) Unlisted(ctx context.Context) iter.Seq2[[]schemas.Unlisted, error] {
+	return func(yield func([]schemas.Unlisted, error) bool) {
+		if err := r.unlisted(ctx, yield); err != nil {
+			yield(nil, wrap(r.path, "read what has no id", err))
+		}
+	}
+}
+
+func (r *Reader) unlisted(ctx context.Context, yield func([]schemas.Unlisted, error) bool) error {
 	number, err := r.Meta(ctx, keyList)
 	if err != nil || number == "" {
-		return nil, err
+		return err
 	}
 	rows, err := r.db.QueryContext(ctx, `SELECT ordinal, raw FROM unlisted WHERE list = ? ORDER BY ordinal`, number)
 	if err != nil {
-		return nil, wrap(r.path, "read what has no id", err)
+		return err
 	}
 	defer rows.Close() //nolint:errcheck // Err says what went wrong
+	var block []schemas.Unlisted
+	size := 0
 	for rows.Next() {
 		var u schemas.Unlisted
 		if err := rows.Scan(&u.Ordinal, &u.Raw); err != nil {
-			return nil, wrap(r.path, "read what has no id", err)
+			return err
 		}
-		list = append(list, u)
+		if block, size = append(block, u), size+len(u.Raw); size < rejectBlockBytes && len(block) < rejectBlock {
+			continue
+		}
+		if !yield(block, nil) {
+			return nil
+		}
+		block, size = nil, 0
 	}
-	return list, wrap(r.path, "read what has no id", rows.Err())
+	if err := rows.Err(); err != nil {
+		return err
+	}
+	if len(block) > 0 {
+		yield(block, nil)
+	}
+	return nil
 }

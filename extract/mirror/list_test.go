@@ -107,7 +107,7 @@ func TestUnlistedIsThatOfTheLastFinishedList(t *testing.T) {
 	}
 	want := func(raws ...string) {
 		t.Helper()
-		got, err := m.Unlisted(t.Context())
+		got, err := whole(m.Unlisted(t.Context()))
 		if err != nil || len(got) != len(raws) {
 			t.Fatalf("got %v, %v", got, err)
 		}

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"iter"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -26,6 +28,23 @@ func open(t testing.TB) *Mirror {
 		}
 	})
 	return m
+}
+
+// all reads a sequence to its end, or to its error.
+func all[T any](seq iter.Seq2[T, error]) (list []T, err error) {
+	for one, err := range seq {
+		if err != nil {
+			return list, err
+		}
+		list = append(list, one)
+	}
+	return list, nil
+}
+
+// whole is all of a sequence of blocks.
+func whole[T any](seq iter.Seq2[[]T, error]) ([]T, error) {
+	blocks, err := all(seq)
+	return slices.Concat(blocks...), err
 }
 
 // list shows the mirror a whole list with these ids.

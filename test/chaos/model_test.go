@@ -227,12 +227,12 @@ func (m *model) reconcile(ctx context.Context, path string, calls []*exchange, s
 		}
 		delete(m.clients, id)
 	}
-	campaigns, err := r.Campaigns(ctx)
-	if err != nil {
-		faults = append(faults, err.Error())
-	}
 	m.campaigns = map[int64]bool{}
-	for _, c := range campaigns {
+	for c, err := range r.Campaigns(ctx) {
+		if err != nil {
+			faults = append(faults, err.Error())
+			break
+		}
 		m.campaigns[c.ID] = true
 	}
 	return lost, faults

@@ -45,22 +45,28 @@ func build(m *testing.M) int {
 	return m.Run()
 }
 
-// api is an API that answers each method with one body.
+// api is an API that answers each method with one body, or with one a page; with
+// few clients and nothing else where there is none.
 type api struct {
-	feed, list, contacts body
-	gzip                 bool  // feeds are compressed
-	length               int64 // that is promised of a feed; 0: none
+	feed           body
+	list, contacts func(offset int64) body
+	gzip           bool  // feeds are compressed
+	length         int64 // that is promised of a feed; 0: none
 }
 
 // ServeHTTP answers.
 func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	b := text(`{"data":[],"total_count":0,"status":"success"}`)
+	var q struct{ Offset int64 }
+	_ = json.NewDecoder(r.Body).Decode(&q) // a GET has no body
+	b := pageOf("data", "total_count", 0, text(""))
 	switch r.URL.Path {
 	case "/api/v1/project/clients":
-		b = page(r, a.list)
+		if b = few(q.Offset); a.list != nil {
+			b = a.list(q.Offset)
+		}
 	case "/api/v1/project/clients/campaign/contact/list":
 		if a.contacts != nil {
-			b = a.contacts
+			b = a.contacts(q.Offset)
 		}
 	case "/api/v1/project/clients/detail/feed":
 		if b = a.feed; b == nil {
@@ -76,17 +82,19 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_ = b(w) // it fails when whoever asked has hung up
 }
 
-// page is a page of the list: the one given at the start, or one of few clients.
-func page(r *http.Request, list body) body {
-	var q struct{ Offset int64 }
-	if err := json.NewDecoder(r.Body).Decode(&q); err != nil || q.Offset > 0 {
-		return text(`{"clients":[],"total":0,"status":"success"}`)
+// few is a list of few clients.
+func few(offset int64) body {
+	return some(pageOf("clients", "total", clients, numbered(clients, func(dst []byte, i int) []byte { return fmt.Appendf(dst, `{"id":%d}`, i+1) })))(offset)
+}
+
+// some is pages of which only the first holds anything.
+func some(first body) func(offset int64) body {
+	return func(offset int64) body {
+		if offset > 0 {
+			return text(`{"clients":[],"total":0,"data":[],"total_count":0,"status":"success"}`)
+		}
+		return first
 	}
-	if list != nil {
-		return list
-	}
-	rows := numbered(clients, func(dst []byte, i int) []byte { return fmt.Appendf(dst, `{"id":%d}`, i+1) })
-	return join(text(`{"clients":[`), rows, text(fmt.Sprintf(`],"total":%d,"status":"success"}`, clients)))
 }
 
 // outcome is what a run came to.
