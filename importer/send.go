@@ -125,7 +125,7 @@ func (s *sending) send(ctx context.Context, rows []span, bad bool) error {
 			s.refused = 0
 			return s.keep(ctx, Step{Next: s.after(rows), Sent: int64(len(rows))})
 		case !errors.Is(err, ErrRefused):
-			return fmt.Errorf("send rows %d to %d: %w", rows[0].ordinal+1, rows[len(rows)-1].ordinal+1, err)
+			return fmt.Errorf("send %s: %w", named(rows), err)
 		case len(rows) == 1:
 			return s.refuse(ctx, rows[0], err)
 		}
@@ -135,6 +135,15 @@ func (s *sending) send(ctx context.Context, rows []span, bad bool) error {
 		return err
 	}
 	return s.send(ctx, rows[half:], s.faulty == before)
+}
+
+// named names rows, from 1.
+func named(rows []span) string {
+	first, last := rows[0].ordinal+1, rows[len(rows)-1].ordinal+1
+	if first == last {
+		return fmt.Sprintf("row %d", first)
+	}
+	return fmt.Sprintf("rows %d to %d", first, last)
 }
 
 // array writes rows of the batch as a JSON array.

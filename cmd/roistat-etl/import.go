@@ -66,6 +66,10 @@ func (f *importFlags) check() error {
 	return nil
 }
 
+// importMemory is to an import what memoryLimit is to the other commands: it
+// holds little, and is held to it.
+const importMemory = 80 << 20
+
 // importFile sends a file and prints the report.
 func (a *app) importFile(ctx context.Context, f *importFlags, file, name string) error {
 	if err := f.check(); err != nil {
@@ -82,6 +86,7 @@ func (a *app) importFile(ctx context.Context, f *importFlags, file, name string)
 	if err := resolve(list, need); err != nil {
 		return err
 	}
+	limitMemory(importMemory)
 	v, progress := a.newView(f.progress, 1), &pipeline.Progress{}
 	watched, stop := context.WithCancel(ctx)
 	var g errgroup.Group

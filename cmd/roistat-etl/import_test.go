@@ -12,6 +12,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/apache/arrow/go/v17/arrow"
+	"github.com/apache/arrow/go/v17/arrow/array"
+	"github.com/apache/arrow/go/v17/arrow/memory"
+	"github.com/apache/arrow/go/v17/parquet"
+	"github.com/apache/arrow/go/v17/parquet/compress"
+	"github.com/apache/arrow/go/v17/parquet/pqarrow"
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
@@ -23,9 +29,13 @@ func clientRow(format string, id int) string {
 	return fmt.Sprintf(`{"id":"%d","name":"Client %d","phone":"7%010d","email":"c%d@example.com","segment":"gold"}`+"\n", id, id, id, id)
 }
 
-// writeClients writes clients to a file of CSV or NDJSON, or appends them to it.
+// writeClients writes clients to a file of CSV or NDJSON, or appends them to it; a
+// file of Parquet is written whole, with one row group.
 func writeClients(path string, first, last int) error {
 	format := filepath.Ext(path)
+	if format == ".parquet" {
+		return writeParquetClients(path, first, last)
+	}
 	_, err := os.Stat(path)
 	fresh := errors.Is(err, os.ErrNotExist)
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
@@ -41,6 +51,41 @@ func writeClients(path string, first, last int) error {
 	}
 	_, err = f.WriteString(b.String())
 	return errors.Join(err, f.Close())
+}
+
+func writeParquetClients(path string, first, last int) (err error) {
+	var fields []arrow.Field
+	for _, name := range []string{"id", "name", "phone", "email", "segment"} {
+		fields = append(fields, arrow.Field{Name: name, Type: arrow.BinaryTypes.String, Nullable: true})
+	}
+	schema := arrow.NewSchema(fields, nil)
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	w, err := pqarrow.NewFileWriter(schema, f, parquet.NewWriterProperties(parquet.WithCompression(compress.Codecs.Snappy)), pqarrow.DefaultWriterProps())
+	if err != nil {
+		return errors.Join(err, f.Close())
+	}
+	defer func() { err = errors.Join(err, w.Close()) }() // closes the file, too
+	b := array.NewRecordBuilder(memory.NewGoAllocator(), schema)
+	defer b.Release()
+	for id := first; id <= last; id++ {
+		values := strings.Split(strings.TrimSuffix(clientRow(".csv", id), "\n"), ",")
+		for i, v := range values {
+			b.Field(i).(*array.StringBuilder).Append(v)
+		}
+		if id < last && id%10_000 > 0 {
+			continue
+		}
+		record := b.NewRecord()
+		err := w.WriteBuffered(record)
+		record.Release()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // clients writes clients to a file, or appends them: clients FILE FIRST LAST.
@@ -96,7 +141,7 @@ func (s *standIn) sent(t testing.TB) (times map[string]int, calls int) {
 func TestKilledImportsSendEachRow(t *testing.T) {
 	t.Parallel()
 	const rows, batch = 3000, 50
-	for _, format := range []string{".csv", ".ndjson"} {
+	for _, format := range []string{".csv", ".ndjson", ".parquet"} {
 		s := newSim(t, "--clients", "5", "--latency", "8ms", "--fault", "kind=reset,method=import,share=3%")
 		dir := t.TempDir()
 		configure(t, dir, s.url)
@@ -149,4 +194,60 @@ func (s *standIn) outcomes(t testing.TB, method string) map[string]int {
 		t.Fatal(err)
 	}
 	return doc.Calls[method]
+}
+
+// peakUntilEnd watches the peak of a process's memory until it ends. The kernel's
+// account of a child that has ended counts the memory of its parent, too.
+func peakUntilEnd(pid int) (bytes int) {
+	for {
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+		_, line, found := strings.Cut(string(text), "VmHWM:")
+		if err != nil || !found { // a process that has ended has no memory
+			return bytes
+		}
+		if kib, err := strconv.Atoi(strings.Fields(line)[0]); err == nil {
+			bytes = max(bytes, kib<<10)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+// maxImportMemory is what an import of a million rows may take.
+const maxImportMemory = 150_000_000
+
+// TestMillionRowsInBoundedMemory sends a million rows of each format.
+func TestMillionRowsInBoundedMemory(t *testing.T) {
+	t.Parallel()
+	const rows = 1_000_000
+	s := newSim(t, "--clients", "5", "--count-imports")
+	dir := t.TempDir()
+	configure(t, dir, s.url)
+	for i, format := range []string{".csv", ".ndjson", ".parquet"} {
+		file := "clients" + format
+		if err := writeClients(filepath.Join(dir, file), 1, rows); err != nil {
+			t.Fatal(err)
+		}
+		cmd := etl(dir, "import", file, "demo", "--batch", "2000", "--json", "--progress", "none")
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		peak := peakUntilEnd(cmd.Process.Pid)
+		if err := cmd.Wait(); err != nil {
+			t.Fatal(format, err)
+		}
+		if t.Logf("%s: at most %d MB", format, peak/1e6); peak > maxImportMemory {
+			t.Errorf("%s: it took %d bytes", format, peak)
+		}
+		if err := os.Remove(filepath.Join(dir, file)); err != nil {
+			t.Fatal(err)
+		}
+		var got struct{ Rows int }
+		text, err := s.control(http.MethodGet, "/_sim/imported", "")
+		if err == nil {
+			err = json.Unmarshal(text, &got)
+		}
+		if err != nil || got.Rows != (i+1)*rows {
+			t.Errorf("%s: %d rows arrived, %v", format, got.Rows, err)
+		}
+	}
 }

@@ -26,11 +26,16 @@ func main() {
 // bound: the program takes what it needs. GOMEMLIMIT in the environment wins.
 const memoryLimit = 160 << 20
 
+// limitMemory sets the garbage collector's limit, unless the environment does.
+func limitMemory(bytes int64) {
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(bytes)
+	}
+}
+
 // Main runs one command line and returns its exit code.
 func Main(args []string, stdout, stderr io.Writer) int {
-	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(memoryLimit)
-	}
+	limitMemory(memoryLimit)
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
 	stop := onSignal(cancel)

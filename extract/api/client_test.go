@@ -50,6 +50,12 @@ func TestQuestions(t *testing.T) {
 	if diff := cmp.Diff(question{"POST", "/project/clients/campaign/contact/list?project=12345", `{"metric_ids":["sent"],"campaign_ids":[2],"limit":1000,"offset":0}`}, asked); diff != "" {
 		t.Errorf("contacts (-want +got): %s", diff)
 	}
+	if err := c.Import(t.Context(), []byte(`[{"id":"1","name":"A"}]`)); err != nil {
+		t.Errorf("import: %v", err)
+	}
+	if diff := cmp.Diff(question{"POST", "/project/clients/import?project=12345", `[{"id":"1","name":"A"}]`}, asked); diff != "" {
+		t.Errorf("import (-want +got): %s", diff)
+	}
 	for name, want := range map[string]string{"Api-Key": testKey, "Use-Http-Code": "1", "Content-Type": "application/json", "User-Agent": "roistat-etl/1"} {
 		if header.Get(name) != want {
 			t.Errorf("%s: %q", name, header.Get(name))

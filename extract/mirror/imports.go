@@ -27,11 +27,18 @@ type ImportStep struct {
 	Last    bool // the file has no more rows
 }
 
+// importsVersion is the version from which a mirror knows of imports. Older ones
+// are read as they are until a run brings them forward.
+const importsVersion = 2
+
 // rejectsKept is how long the rejects of a file stay after the last sending.
 const rejectsKept = 30 * 24 * time.Hour
 
 // Import returns how far a file has been sent; false: nothing is known of it.
 func (r *Reader) Import(ctx context.Context, sha256 []byte) (Import, bool, error) {
+	if r.version < importsVersion {
+		return Import{}, false, nil
+	}
 	rows, err := r.db.QueryContext(ctx, `SELECT run, rows, next, sent, started_at, finished_at FROM imports WHERE sha256 = ?`, sha256)
 	if err != nil {
 		return Import{}, false, wrap(r.path, "read the imports", err)
@@ -103,6 +110,9 @@ func (r *Reader) ImportRejects(ctx context.Context) iter.Seq2[[]schemas.ImportRe
 }
 
 func (r *Reader) importRejects(ctx context.Context, yield func([]schemas.ImportReject, error) bool) error {
+	if r.version < importsVersion {
+		return nil
+	}
 	rows, err := r.db.QueryContext(ctx, `SELECT row, id, field, reason, raw FROM import_rejects ORDER BY sha256, row`)
 	if err != nil {
 		return err

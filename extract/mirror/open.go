@@ -19,8 +19,9 @@ import (
 // each question, also while a run writes. Its methods are safe for concurrent
 // use.
 type Reader struct {
-	db   *sql.DB
-	path string
+	db      *sql.DB
+	path    string
+	version int // of the file, which a reader leaves as it is
 }
 
 // Mirror is a mirror that is held by this process and can be written. Its
@@ -67,6 +68,7 @@ func Open(ctx context.Context, path string, o Options) (_ *Mirror, err error) {
 	if m.Reader, err = openReader(path); err != nil {
 		return nil, err
 	}
+	m.version = Version()
 	return m, nil
 }
 
@@ -93,8 +95,8 @@ func (r *Reader) check(ctx context.Context) (err error) {
 		return wrap(r.path, "open", err)
 	}
 	defer func() { err = errors.Join(err, c.Close()) }()
-	have, err := version(ctx, c, r.path)
-	if err == nil && have == 0 {
+	r.version, err = version(ctx, c, r.path)
+	if err == nil && r.version == 0 {
 		err = fmt.Errorf("mirror %s: %w", r.path, ErrEmpty)
 	}
 	return err

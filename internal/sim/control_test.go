@@ -130,3 +130,27 @@ func TestParseShare(t *testing.T) {
 		}
 	}
 }
+
+// TestInvalidRows refuses what is told to be not valid, and names it.
+func TestInvalidRows(t *testing.T) {
+	a := newAPI(t, func(o *sim.Options) {
+		o.Faults = []sim.Fault{{Kind: "invalid", IDs: []string{"x"}}, {Kind: "invalid", N: 10}}
+	})
+	a.do("POST", importPath, `[{"id":"1","name":"A"},{"id":"y","name":"B"}]`)
+	r := a.wantError("POST", importPath, `[{"id":"1","name":"A"},{"id":"x","name":"B"},{"id":"20","name":"C"}]`, "request_data_validation_error")
+	if d := r.doc(t).Details; len(d) != 2 || d["1"] == nil || d["2"] == nil {
+		t.Errorf("%v", d)
+	}
+	if kept := a.server.Imported(); kept.Rows != 2 || kept.Calls != 1 {
+		t.Errorf("%+v", kept)
+	}
+}
+
+// TestCountImports counts and keeps nothing.
+func TestCountImports(t *testing.T) {
+	a := newAPI(t, func(o *sim.Options) { o.CountImports = true })
+	a.do("POST", importPath, `[{"id":"1","name":"A"},{"id":"2","name":"B"}]`)
+	if kept := a.server.Imported(); kept.Rows != 2 || kept.Calls != 1 || len(kept.Bodies) != 0 || len(kept.Clients) != 0 {
+		t.Errorf("%+v", kept)
+	}
+}
