@@ -226,6 +226,16 @@ func TestForgetWhereADestinationIsAway(t *testing.T) {
 			if !strings.Contains(e.words(t), "may still show them") || !s.pending(t) {
 				t.Error(e.words(t))
 			}
+			told := 0
+			err := Verify(t.Context(), s.pipeline, func(v Verified) error {
+				if strings.Contains(v.Detail, "may still show clients that were erased") && !v.OK {
+					told++
+				}
+				return nil
+			})
+			if err != nil || told != 1 {
+				t.Errorf("verify tells of it %d times, %v", told, err)
+			}
 			if got := snapshots(t, s.pipeline.Load[0].Parquet.Path); !slices.Equal(got, []string{e.Run}) {
 				t.Errorf("in the first folder lie %q", got)
 			}

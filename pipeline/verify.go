@@ -58,6 +58,7 @@ type mirrorRows struct {
 	shown      map[string]string // by destination
 	rules      map[string]string // by destination: the protection of what it shows
 	now        string            // the protection of these rows
+	erasing    bool              // who was erased may still be shown
 	digests    map[partitionKey]load.Digest
 	partitions []load.Partition
 }
@@ -113,6 +114,9 @@ func (v *verifier) foreign(d destination, m *load.Manifest) string {
 	if v.mirror == nil || v.mirror.id != m.Mirror {
 		return ""
 	}
+	if v.mirror.erasing {
+		return "it may still show clients that were erased from the mirror: forget them again, or run"
+	}
 	if last, _, _ := strings.Cut(v.mirror.shown[d.String()], " of "); last > m.Run { // run names sort in time
 		return "run " + m.Run + " is shown, but run " + last + " was published last"
 	}
@@ -152,6 +156,8 @@ func (v *verifier) comparable(ctx context.Context, d destination, m *load.Manife
 	switch {
 	case v.mirror.id != m.Mirror:
 		return nil, manifestOnly + "another one was published", nil
+	case v.mirror.erasing:
+		return nil, manifestOnly + "an erasure has not come to its end", nil
 	case v.mirror.shown[d.String()] != shown(m.Run, v.mirror.extracted):
 		return nil, manifestOnly + "run " + v.mirror.extracted + " has extracted since", nil
 	case v.mirror.rules[d.String()] != v.mirror.now:
@@ -163,6 +169,9 @@ func (v *verifier) comparable(ctx context.Context, d destination, m *load.Manife
 // note reads what the mirror says of itself and of the destinations.
 func (r *mirrorRows) note(ctx context.Context, m *mirror.Reader, destinations []destination) (err error) {
 	if r.id, err = m.ID(ctx); err != nil {
+		return err
+	}
+	if r.erasing, err = erasing(ctx, m); err != nil {
 		return err
 	}
 	if r.extracted, err = m.Meta(ctx, metaExtracted); err != nil {
