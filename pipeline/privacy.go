@@ -102,6 +102,50 @@ func (x protection) change(columns []string, name string, before, after schemas.
 	return columns
 }
 
+// showsMoreThan tells whether rows under these rules show something that others hide.
+func (x protection) showsMoreThan(other protection) bool {
+	order := []schemas.Action{schemas.KeepValue, schemas.MaskValue, schemas.HashValue, schemas.DropValue}
+	more := func(before, after schemas.Action) bool {
+		return slices.Index(order, before) < slices.Index(order, after)
+	}
+	for _, t := range schemas.Tables() {
+		for _, c := range t.Columns {
+			if more(x.Rules.Of(t, c), other.Rules.Of(t, c)) {
+				return true
+			}
+		}
+	}
+	mine := x.Rules.Fields()
+	for key, after := range other.Rules.Fields() {
+		if more(kept(mine[key]), after) {
+			return true
+		}
+	}
+	return false
+}
+
+// warnOfOlder says that snapshots which stay for a while show what the rules now
+// hide: as long as they are there, it is not hidden.
+func (r *running) warnOfOlder(ctx context.Context, i int) error {
+	d, parquet := r.destinations[i], r.pipeline.Load[i].Parquet
+	if parquet == nil || parquet.Keep < 2 {
+		return nil
+	}
+	published, err := r.mirror.Meta(ctx, metaShown(d))
+	if err != nil || published == "" {
+		return err
+	}
+	text, err := r.mirror.Meta(ctx, metaProtection(d))
+	if err != nil {
+		return err
+	}
+	before, err := parseProtection(text)
+	if err == nil && before.showsMoreThan(protectionOf(r.pipeline)) {
+		r.log.Warn("older snapshots show what the privacy rules now hide, until newer ones take their place or keep is 1", "destination", d.String(), "keep", parquet.Keep)
+	}
+	return err
+}
+
 // privacyChanges tells what other rules than those of what is published will rewrite.
 func privacyChanges(ctx context.Context, p *config.Pipeline, destinations []destination) (lines []string, err error) {
 	m, err := mirror.OpenReader(ctx, p.Mirror)

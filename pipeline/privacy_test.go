@@ -1,7 +1,9 @@
 package pipeline
 
 import (
+	"bytes"
 	"context"
+	"log/slog"
 	"strings"
 	"testing"
 
@@ -112,6 +114,34 @@ func TestRulesComeAndGoWithoutACall(t *testing.T) {
 			if f.Digest != last.Tables[name].Files[i].Digest {
 				t.Errorf("%s %s is another", name, f.Partition)
 			}
+		}
+	}
+}
+
+// TestWhatOlderSnapshotsShowIsSaid: by the run that comes with rules that hide
+// more, unless older snapshots go with it.
+func TestWhatOlderSnapshotsShowIsSaid(t *testing.T) {
+	s, _ := filled(t, 20)
+	var log bytes.Buffer
+	publish := func(r schemas.Rules, keep int) string {
+		log.Reset()
+		s.options.Log = slog.New(slog.NewTextHandler(&log, nil))
+		s.pipeline.Load[0].Parquet.Keep = keep
+		s.protect(r, oneSalt)
+		s.run(t, func(o *Options) { o.NoExtract = true }).want(t, OK)
+		return log.String()
+	}
+	field := schemas.Rules{"orders.fields.a": schemas.MaskValue}
+	for i, step := range []struct {
+		rules schemas.Rules
+		keep  int
+		warns bool
+	}{
+		{nil, 3, false}, {field, 3, true}, {field, 3, false}, {schemas.Rules{"orders.fields.a": schemas.DropValue}, 3, true}, {field, 3, false},
+		{rules(), 3, true}, {withoutRule("calls.caller"), 3, false}, {rules(), 1, false}, {nil, 3, false}, {rules(), 1, false},
+	} {
+		if said := publish(step.rules, step.keep); strings.Contains(said, "older snapshots show") != step.warns {
+			t.Errorf("step %d: %q", i, said)
 		}
 	}
 }

@@ -171,7 +171,7 @@ func (r *running) publishing(rows *projection) load.Run {
 // settle ends what a publishing ends.
 func (r *running) settle(ctx context.Context) error {
 	for i := range r.destinations {
-		if err := r.noteShown(ctx, i); err != nil {
+		if err := errors.Join(r.warnOfOlder(ctx, i), r.noteShown(ctx, i)); err != nil {
 			return err
 		}
 	}
