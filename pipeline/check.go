@@ -9,8 +9,10 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"time"
 
 	"roistat-etl/extract/api"
+	"roistat-etl/extract/backup"
 	"roistat-etl/extract/mirror"
 	"roistat-etl/internal/endpoint"
 	"roistat-etl/load"
@@ -52,6 +54,7 @@ func Check(ctx context.Context, p *config.Pipeline, o Options, each func(Finding
 	c := &checker{pipeline: p, each: each}
 	c.say(good("config", "%s, project %s, key ***", p.Name, p.Project))
 	c.api(ctx, o)
+	c.copies(ctx)
 	c.mirror(ctx)
 	c.destinations(ctx)
 	return errors.Join(c.err, context.Cause(ctx))
@@ -62,6 +65,7 @@ type checker struct {
 	pipeline *config.Pipeline
 	each     func(Finding) error
 	mirrorID string
+	copy     *backup.Pointer // the latest; nil: none
 	err      error
 }
 
@@ -162,6 +166,11 @@ func (c *checker) mirror(ctx context.Context) {
 			c.say(bad("mirror", err, "make the folder writable, or put the mirror elsewhere"))
 			return
 		}
+		if c.copy != nil {
+			c.mirrorID = c.copy.Mirror
+			c.say(good("mirror", "%s will be restored from mirror_backup", c.pipeline.Mirror))
+			return
+		}
 		c.say(good("mirror", "%s will be made by the first run", c.pipeline.Mirror))
 		return
 	}
@@ -188,6 +197,47 @@ func openFolder(path string) string {
 		return ""
 	}
 	return fmt.Sprintf("; others can look into its folder: chmod 700 %s", dir)
+}
+
+// copies looks where the mirror's copies are, and tries what they need.
+func (c *checker) copies(ctx context.Context) {
+	if c.pipeline.MirrorBackup == "" {
+		return
+	}
+	detail, remedy, err := c.lookAtCopies(ctx)
+	if err != nil {
+		c.say(bad("mirror_backup", holdError(ctx, err), remedy))
+		return
+	}
+	c.say(good("mirror_backup", "%s", detail))
+}
+
+func (c *checker) lookAtCopies(ctx context.Context) (detail, remedy string, err error) {
+	s, err := backup.Open(c.pipeline.MirrorBackup)
+	if err != nil {
+		return "", "correct mirror_backup or the environment", classed(Misconfigured, "%w", err)
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	const later = "see docs/configuration.md: mirror_backup"
+	if err := s.Try(ctx); err != nil {
+		return "", later, err
+	}
+	p, err := s.Latest(ctx)
+	if err != nil {
+		return "", later, err
+	}
+	who, held, err := s.Holder(ctx)
+	if err != nil {
+		return "", later, err
+	}
+	detail = s.String() + " holds no copy yet"
+	if c.copy = p; p != nil {
+		detail = fmt.Sprintf("%s holds a copy of mirror %s as of run %s, saved at %s", s, p.Mirror, p.Run, p.SavedAt.Format(time.RFC3339))
+	}
+	if held {
+		detail += fmt.Sprintf("; run %s (process %d on %s) is at work", who.Run, who.PID, who.Host)
+	}
+	return detail, "", nil
 }
 
 func (c *checker) destinations(ctx context.Context) {

@@ -153,6 +153,10 @@ func (e *eraser) conclude(ctx context.Context, failed []error) error {
 		e.result.StillShows = append(e.result.StillShows, e.destinations[i].String())
 		all = append(all, fmt.Errorf("%s: %w", e.destinations[i], err))
 	}
+	if err := e.held.erase(ctx); err != nil {
+		e.result.StillShows = append(e.result.StillShows, "mirror_backup "+e.held.store.String())
+		all = append(all, err)
+	}
 	if len(all) == 0 {
 		return e.mirror.SetMeta(context.WithoutCancel(ctx), metaErasing, "")
 	}
@@ -170,6 +174,9 @@ func (r *running) endErasure(ctx context.Context) error {
 		if err := eraseAt(ctx, d, r.mirrorID); err != nil {
 			return fmt.Errorf("%s: %w", d, err)
 		}
+	}
+	if err := r.held.erase(ctx); err != nil {
+		return err
 	}
 	r.log.Info("ended an erasure that had been cut")
 	return r.mirror.SetMeta(ctx, metaErasing, "")

@@ -118,10 +118,21 @@ func (i *importing) locked(ctx context.Context) (err error) {
 		return classed(Misconfigured, "%w", err)
 	}
 	defer client.Close()
-	if i.mirror, err = mirror.Open(ctx, i.pipeline.Mirror, mirror.Options{Run: i.report.Run, Wait: i.options.Wait}); err != nil {
-		return mirrorError(ctx, err)
+	h, err := hold(ctx, i.pipeline, holding{
+		name: func() (string, error) { return i.report.Run, nil }, until: i.report.StartedAt.Add(i.options.Wait), log: i.log,
+	})
+	if err != nil {
+		return err
 	}
-	defer func() { err = errors.Join(err, i.mirror.Close()) }()
+	defer func() { err = errors.Join(err, h.close(context.WithoutCancel(ctx))) }()
+	i.mirror = h.Mirror
+	return h.guard(ctx, func(ctx context.Context) error {
+		return errors.Join(i.rest(ctx, client), h.last(ctx))
+	})
+}
+
+// rest sends what earlier imports have left of the file.
+func (i *importing) rest(ctx context.Context, client *api.Client) error {
 	known, err := i.progress(ctx, i.mirror.Reader)
 	if err != nil {
 		return err

@@ -26,8 +26,8 @@ import (
 	"github.com/apache/arrow/go/v17/arrow/memory"
 
 	"roistat-etl/extract"
+	"roistat-etl/extract/backup"
 	"roistat-etl/extract/mirror"
-	"roistat-etl/internal/retry"
 	"roistat-etl/load"
 	"roistat-etl/pipeline/config"
 	"roistat-etl/transform"
@@ -50,6 +50,7 @@ type Options struct {
 	Adopt     bool           // publish over another mirror's work
 	Wait      time.Duration  // for the lock
 	Workers   int            // of projection and loading; 0: one a core
+	SaveEvery time.Duration  // between two copies of the mirror; 0: 20 minutes
 
 	Log      *slog.Logger
 	Progress *Progress       // tells how far the extraction is; may be nil
@@ -84,7 +85,8 @@ type running struct {
 	options      Options
 	log          *slog.Logger
 	report       *Report
-	mirror       *mirror.Mirror
+	held         *held
+	mirror       *mirror.Mirror // that is held
 	mirrorID     string
 	destinations []destination
 	extracted    *extract.Result
@@ -102,59 +104,92 @@ func (r *running) locked(ctx context.Context) error {
 
 // hold holds the mirror for as long as the stages need it, and keeps the report.
 func (r *running) hold(ctx context.Context, stages func(context.Context) error) (err error) {
-	m, err := r.open(ctx)
+	h, err := r.open(ctx)
 	if err != nil {
-		return mirrorError(ctx, err)
+		return err
 	}
-	defer func() { err = errors.Join(err, m.Close()) }()
-	if r.mirrorID, err = m.ID(ctx); err != nil {
+	defer func() { err = errors.Join(err, h.close(context.WithoutCancel(ctx))) }()
+	if r.mirrorID, err = h.ID(ctx); err != nil {
 		return aborted(ctx, err)
 	}
-	r.mirror = m
+	if err := r.fresh(ctx, h); err != nil {
+		return aborted(ctx, err)
+	}
+	r.held, r.mirror = h, h.Mirror
 	if r.options.Begun != nil {
 		r.options.Begun(r.report)
 	}
-	err = aborted(ctx, stages(ctx))
+	return h.guard(ctx, func(ctx context.Context) error { return r.whole(ctx, stages) })
+}
+
+// whole is the run from its first stage to the record of it. That is kept in the
+// mirror, and the mirror in its copy.
+func (r *running) whole(ctx context.Context, stages func(context.Context) error) error {
+	err := aborted(ctx, stages(ctx))
+	if cause := context.Cause(ctx); errors.Is(cause, backup.ErrTaken) {
+		err = cause
+	}
 	unhurried := context.WithoutCancel(ctx)
 	r.finish(errors.Join(err, r.state(unhurried)))
 	if unlisted := r.enter(unhurried); unlisted != nil {
-		r.finish(errors.Join(err, unlisted))
+		err = errors.Join(err, unlisted)
+		r.finish(err)
 	}
-	return errors.Join(r.record(unhurried), closeDestinations(r.destinations))
+	unkept := errors.Join(r.record(unhurried), closeDestinations(r.destinations))
+	if unsaved := r.held.last(ctx); unsaved != nil {
+		r.finish(errors.Join(err, unsaved))
+		unkept = errors.Join(unkept, r.record(unhurried))
+	}
+	return unkept
 }
 
-// lockPoll is how often a waiting run looks whether its mirror is free.
-const lockPoll = 200 * time.Millisecond
-
-// open takes the mirror, waiting for it as long as was asked for. Of several runs
-// that wait any may come first, so each is named when it tries: the one that
-// publishes later must have the greater name.
-func (r *running) open(ctx context.Context) (*mirror.Mirror, error) {
-	until := r.report.StartedAt.Add(r.options.Wait)
-	for {
-		m, err := mirror.Open(ctx, r.pipeline.Mirror, mirror.Options{Run: r.report.Run})
-		var held *mirror.HeldError
-		left := time.Until(until)
-		if !errors.As(err, &held) || left <= 0 {
-			return m, err
-		}
-		if stop := retry.Sleep(ctx, min(lockPoll, left)); stop != nil {
-			return nil, errors.Join(fmt.Errorf("wait for the mirror: %w", stop), err)
+// open takes the mirror, waiting for it as long as was asked for. The run is
+// named when it tries: the one that publishes later must have the greater name.
+func (r *running) open(ctx context.Context) (*held, error) {
+	first := true
+	name := func() (string, error) {
+		if first {
+			first = false
+			return r.report.Run, nil
 		}
 		name, err := newRun(time.Now())
-		if err != nil {
-			return nil, err
-		}
 		r.report.Run = name
+		return name, err
 	}
+	return hold(ctx, r.pipeline, holding{
+		name: name, until: r.report.StartedAt.Add(r.options.Wait), exists: r.options.NoExtract, adopt: r.options.Adopt,
+		every: r.options.SaveEvery, log: r.log,
+	})
 }
 
-// something refuses to publish from a mirror that isn't there: empty tables would
-// look like a success.
+// fresh refuses a mirror that is older than what was published from it: the rows
+// since then would vanish, or be paid for once more.
+func (r *running) fresh(ctx context.Context, h *held) (err error) {
+	if h.lease == nil || r.options.Adopt {
+		return nil
+	}
+	if r.destinations, err = openDestinations(r.pipeline); err != nil {
+		return err
+	}
+	published, err := r.published(ctx)
+	closing := closeDestinations(r.destinations)
+	if r.destinations = nil; !h.restored {
+		err = nil // it is asked again when it is published to
+	}
+	for i, m := range published {
+		if m != nil && m.Mirror == r.mirrorID && m.Run > h.known {
+			return classed(Misconfigured, "%s %s shows run %s, and the mirror knows of run %q only: its copy in %s is older than what is published. Bring back a newer copy; or run once with --adopt to go on from this one, then what was fetched since is fetched again",
+				r.report.Destinations[i].Kind, r.report.Destinations[i].Target, m.Run, h.known, h.store)
+		}
+	}
+	return errors.Join(err, closing)
+}
+
+// something refuses to publish from a mirror that isn't there, before one is made.
 func (r *running) something() error {
 	_, err := os.Stat(r.pipeline.Mirror)
-	if r.options.NoExtract && errors.Is(err, fs.ErrNotExist) {
-		return classed(Broken, "there is no mirror %s to publish from yet: run once without --no-extract", r.pipeline.Mirror)
+	if r.options.NoExtract && r.pipeline.MirrorBackup == "" && errors.Is(err, fs.ErrNotExist) {
+		return nothingToPublish(r.pipeline.Mirror)
 	}
 	return nil
 }
@@ -203,6 +238,12 @@ func (r *running) stages(ctx context.Context) (err error) {
 		}
 		if err := r.purge(ctx); err != nil {
 			return err
+		}
+		// What is published must not be newer than the copy, or the next night could not go on from it.
+		if !r.options.NoPublish {
+			if err := r.held.save(ctx); err != nil {
+				return fmt.Errorf("nothing was published: %w", err)
+			}
 		}
 	}
 	spool, err := load.NewSpool(filepath.Dir(r.pipeline.Mirror))

@@ -36,6 +36,10 @@ type Mirror struct {
 type Options struct {
 	Run  string        // named in the lock
 	Wait time.Duration // how long to wait for a mirror that is held
+
+	// Prepare is called once the mirror is held, before its file is opened or
+	// made; it may put the file there. nil: nothing is to be done.
+	Prepare func(context.Context) error
 }
 
 // Open takes the lock of the mirror at path and opens it for writing, making it
@@ -59,6 +63,11 @@ func Open(ctx context.Context, path string, o Options) (_ *Mirror, err error) {
 			err = errors.Join(err, m.Close())
 		}
 	}()
+	if o.Prepare != nil {
+		if err := o.Prepare(ctx); err != nil {
+			return nil, err
+		}
+	}
 	if err := makeFile(path); err != nil {
 		return nil, err
 	}

@@ -16,6 +16,8 @@ var (
 	ErrAbsent = errors.New("there is no such object")
 	// ErrLost says that the object is not the one that was to be replaced.
 	ErrLost = errors.New("another was faster")
+	// ErrSize says that an object has another size than it should.
+	ErrSize = errors.New("it has another size")
 )
 
 // Error is what went wrong at the server or on the way there.
@@ -85,6 +87,7 @@ var remedies = map[string]string{
 }
 
 const (
+	remedyCondition   = "give a bucket of a server that knows If-Match and If-None-Match on writes: without them two writers could write over one another"
 	remedyUnsigned    = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or give the machine a role"
 	remedyCertificate = "the server's certificate is not trusted: name its authority's file in AWS_CA_BUNDLE, or correct AWS_ENDPOINT_URL_S3"
 )

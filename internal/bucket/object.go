@@ -65,7 +65,7 @@ func (b *Bucket) Get(ctx context.Context, object string) (Object, error) {
 }
 
 // Fetch copies an object of a known size to w. It fails with [ErrAbsent] if
-// there is none, and if it has another size.
+// there is none, and with [ErrSize] if it has another size.
 func (b *Bucket) Fetch(ctx context.Context, object string, size int64, w io.Writer) error {
 	ctx, stop := limited(ctx, size)
 	defer stop()
@@ -76,10 +76,13 @@ func (b *Bucket) Fetch(ctx context.Context, object string, size int64, w io.Writ
 	if err != nil {
 		return b.wrap(ctx, "read", object, err)
 	}
-	n, err := io.Copy(w, io.LimitReader(body, size+1))
+	if info.Size != size {
+		return b.wrap(ctx, "read", object, errors.Join(fmt.Errorf("%w: %d bytes, not %d", ErrSize, info.Size, size), body.Close()))
+	}
+	n, err := io.Copy(w, body)
 	err = errors.Join(err, body.Close())
-	if err == nil && (n != size || info.Size != size) {
-		err = fmt.Errorf("it has %d bytes, not %d", max(n, info.Size), size)
+	if err == nil && n != size {
+		err = fmt.Errorf("%d bytes came, not %d: %w", n, size, io.ErrUnexpectedEOF)
 	}
 	return b.wrap(ctx, "read", object, err)
 }

@@ -431,7 +431,7 @@ func TestBucketCheck(t *testing.T) {
 		{s3test.Fault{Method: "PUT", Header: "X-Amz-Copy-Source"}, "s3 rights"},
 		{s3test.Fault{Method: "PUT", Header: "If-None-Match"}, "s3 rights"},
 		{s3test.Fault{Method: "PUT", Header: "If-None-Match", Skip: 1, Status: 200}, "s3 rights"}, // ignores the condition
-		{s3test.Fault{Method: "DELETE"}, "s3 removal"},
+		{s3test.Fault{Method: "DELETE"}, "s3 rights"},
 	} {
 		if c.fault.Status == 0 {
 			c.fault.Status, c.fault.Code = denied.Status, denied.Code

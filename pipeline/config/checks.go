@@ -27,7 +27,17 @@ func check(p *Pipeline, found *problems) {
 	if p.Transform.Privacy.Hash() && len(p.src.set(&p.Transform.Salt, &p.Transform.SaltFile)) == 0 {
 		found.add(p.src.where(&p.Transform.Privacy), "transform.privacy: hash wants transform.salt or transform.salt_file")
 	}
-	refuse(p, found)
+}
+
+// set gives those of the fields that the file sets.
+func (s *source) set(fields ...any) []any {
+	var out []any
+	for _, f := range fields {
+		if _, ok := s.mark(f); ok {
+			out = append(out, f)
+		}
+	}
+	return out
 }
 
 func checkCampaigns(p *Pipeline, found *problems) {
@@ -84,7 +94,8 @@ func checkMirrors(pipelines []*Pipeline, found *problems) {
 	}
 }
 
-// checkDestinations reports destinations that are the same or lie in one another.
+// checkDestinations reports destinations, and places of copies, that are the same
+// or lie in one another.
 // In the order of their names, what lies in a folder follows it at once.
 func checkDestinations(pipelines []*Pipeline, found *problems) {
 	claims := destinations(pipelines)
@@ -105,6 +116,9 @@ func checkDestinations(pipelines []*Pipeline, found *problems) {
 func destinations(pipelines []*Pipeline) []claim {
 	var out []claim
 	for _, p := range pipelines {
+		if p.MirrorBackup != "" {
+			out = append(out, claim{p.MirrorBackup + "/", p.MirrorBackup, p, p.src.where(&p.MirrorBackup)})
+		}
 		for i := range p.Load {
 			d := &p.Load[i]
 			if name := canonical(*d, absolute); name != "" {
