@@ -245,28 +245,6 @@ func (b *Bucket) runs(ctx context.Context) (shown, marked []string, err error) {
 	return shown, marked, nil
 }
 
-// Erase removes all that the mirror's runs have put here but the snapshot that is
-// shown. It refuses with [load.ErrForeign] if that is another mirror's.
-func (b *Bucket) Erase(ctx context.Context, mirror string) error {
-	before, err := b.published(ctx)
-	if err != nil {
-		return err
-	}
-	if m := before.shown(); m != nil && m.Mirror != mirror {
-		return fmt.Errorf("run %s of mirror %s: %w", m.Run, m.Mirror, load.ErrForeign)
-	}
-	if err := b.removeLeftovers(ctx, mirror, before); err != nil {
-		return refused(err)
-	}
-	runs, _, err := b.runs(ctx)
-	for _, run := range runs {
-		if err == nil && (before == nil || run != before.run) {
-			err = b.at.RemoveAll(ctx, snapshotKey(run))
-		}
-	}
-	return refused(err)
-}
-
 // prune removes all snapshots but the published one and the newest of the others.
 func (b *Bucket) prune(ctx context.Context, published string) error {
 	runs, _, err := b.runs(ctx)

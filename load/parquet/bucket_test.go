@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -192,11 +193,11 @@ func TestBucketLayout(t *testing.T) {
 func TestBucketUnchangedCopiesAreNotSent(t *testing.T) {
 	s := newStand(t, s3test.Start(t, "bucket"), "p", Options{})
 	s.shows(t, run(1), worldOf(t, 2))
-	sent := 0
-	s.proxy.Set(s3test.Fault{Method: "PUT", Match: partName, Header: "X-Amz-Copy-Source", Do: func() { sent++ }})
+	var sent atomic.Int32
+	s.proxy.Set(s3test.Fault{Method: "PUT", Match: partName, Header: "X-Amz-Copy-Source", Do: func() { sent.Add(1) }})
 	s.shows(t, run(2), worldOf(t, 3))
-	if sent != schemas.NumTables-1 {
-		t.Errorf("%d files were copied on the server, not %d", sent, schemas.NumTables-1)
+	if n := int(sent.Load()); n != schemas.NumTables-1 {
+		t.Errorf("%d files were copied on the server, not %d", n, schemas.NumTables-1)
 	}
 }
 
