@@ -202,6 +202,20 @@ class RoistatEtlOperator(BaseOperator):
         return report
 
 
+class MissingConfigurationOperator(BaseOperator):
+    """Fails. It stands in for the pipelines where there is no configuration: a DAG that can't be read would go unnoticed."""
+
+    def __init__(self, *, config: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.config = config
+
+    def execute(self, context: Context) -> None:
+        """Says what to do."""
+        raise AirflowFailException(
+            f"the DAG processor finds no {self.config}: put it there, or let ROISTAT_ETL_CONFIG name it, there and for the workers"
+        )
+
+
 def summary(code: int, report: Report | None) -> str:
     """Says in a line what is worth knowing: what a gate saw, what is missing, what went wrong."""
     words = {**NO_RETRY, **RETRY, INCOMPLETE: "published, but not everything that was due"}
@@ -321,6 +335,9 @@ def pools(config: str) -> dict[str, dict[str, Any]]:
 
 def add_projects(settings: Settings, *, outlets: bool, **kwargs: Any) -> None:
     """Adds to the DAG at hand a task a project, mapped over its pipelines."""
+    if not Path(settings.config).exists():
+        MissingConfigurationOperator(task_id="missing_configuration", config=settings.config)
+        return
     for project, names in pipelines_by_project(settings.config).items():
         RoistatEtlOperator.partial(
             task_id=pool_of(project),

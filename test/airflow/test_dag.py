@@ -234,6 +234,22 @@ def test_secrets_stay_secret(night: Night) -> None:
     assert not any(sim.stats()["key_in_url"] for sim in night.sims.values())
 
 
+def test_without_a_configuration_the_dags_stand_and_say_so(tmp_path: Path) -> None:
+    code = """
+import roistat_etl
+from airflow.sdk.exceptions import AirflowFailException
+for dag in (roistat_etl.nightly, roistat_etl.backfill):
+    (task,) = dag.tasks
+    try:
+        task.execute.__wrapped__(task, {})
+    except AirflowFailException as e:
+        print(e)
+"""
+    env = {**os.environ, "PYTHONPATH": str(DAG_FILE.parent), "ROISTAT_ETL_CONFIG": "/nonexistent.yaml", "AIRFLOW_HOME": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False)
+    assert done.stdout.count("finds no /nonexistent.yaml") == 2, done.stdout + done.stderr
+
+
 def test_the_backfill_reads_its_budget_and_skips_what_is_whole(night: Night) -> None:
     run = night.airflow.trigger("roistat_etl_backfill")
     await_("the end of the backfill", run.ended)
