@@ -197,8 +197,7 @@ class RoistatEtlOperator(BaseOperator):
             raise AirflowException(said)
         if report is None:
             raise AirflowFailException(f"{said}: there is no report on stdout; is {self.binary} roistat-etl?")
-        if code == INCOMPLETE:
-            self.log.warning("%s", said)
+        self.log.log(logging.WARNING if code == INCOMPLETE else logging.INFO, "%s", said)
         return report
 
 
@@ -226,8 +225,9 @@ def summary(code: int, report: Report | None) -> str:
         for g in report["gates"]
         if not g["passed"]
     ]
-    told = [*gates, *report["reasons"], report["error"] or ""]
-    return "; ".join(part for part in [words.get(code, "done"), *told] if part)
+    feeds, rows = report["feeds"], sum(table["rows"] for table in report["tables"].values())
+    facts = f"{feeds['fetched']} of {feeds['due']} feeds fetched, {rows} rows" if code in (DONE, INCOMPLETE) else ""
+    return "; ".join(part for part in [words.get(code, "done"), facts, *gates, *report["reasons"], report["error"]] if part)
 
 
 def secrets(connections: Sequence[str]) -> dict[str, str]:
@@ -263,7 +263,7 @@ def read_log(line: str) -> tuple[int, str]:
     """Level and text of a line of the program's log, which is JSON; other lines are taken as they are."""
     try:
         told = json.loads(line)
-        level, text = logging.getLevelNamesMapping()[told.pop("level").replace("WARN", "WARNING")], told.pop("msg")
+        level, text = int(logging.getLevelName(told.pop("level"))), told.pop("msg")
     except (ValueError, TypeError, KeyError, AttributeError):
         return logging.INFO, line
     return level, " ".join([text, *(f"{key}={value}" for key, value in told.items() if key not in ("time", "pipeline"))])

@@ -31,6 +31,7 @@ defaults:
   api: {{key: "${{ROISTAT_API_KEY}}", per_second: 100000, per_hour: 10000000, concurrency: 1, max_attempts: 1}}
 pipelines:
   - {{name: ok, api: {{base_url: "{good}"}}, load: [{{parquet: {{path: ok}}}}]}}
+  - {{name: ok2, api: {{base_url: "{good}"}}, load: [{{parquet: {{path: ok2}}}}]}}
   - {{name: partial, project: "777", api: {{base_url: "{good}"}}, extract: {{refresh: {{budget: 10}}}}, load: [{{parquet: {{path: partial}}}}]}}
   - {{name: unset, project: "2", api: {{base_url: "{good}", key: "${{NOBODY_SETS_THIS}}"}}, load: [{{parquet: {{path: unset}}}}]}}
   - {{name: refused, project: "99999", api: {{base_url: "{good}"}}, load: [{{parquet: {{path: refused}}}}]}}
@@ -164,6 +165,7 @@ def spend(airflow: Airflow, sims: dict[str, Sim], data: Path) -> Night:
 
 EXPECTED = {
     "ok": ("success", 1, 0, "ok"),
+    "ok2": ("success", 1, 0, "ok"),
     "partial": ("success", 1, 3, "partial"),
     "unset": ("failed", 1, None, None),
     "refused": ("failed", 1, 4, "refused"),
@@ -177,9 +179,14 @@ EXPECTED = {
 def test_a_task_a_pipeline(night: Night) -> None:
     assert set(night.tasks) == set(EXPECTED)
     assert {name: task["pool"] for name, task in night.tasks.items()} == {
-        "ok": "roistat_12345", "partial": "roistat_777", "unset": "roistat_2", "refused": "roistat_99999", "gated": "roistat_5",
+        "ok": "roistat_12345", "ok2": "roistat_12345", "partial": "roistat_777", "unset": "roistat_2", "refused": "roistat_99999", "gated": "roistat_5",
         "away": "roistat_1", "killed": "roistat_137", "stopped": "roistat_143",
     }
+
+
+def test_one_run_a_project_at_a_time(night: Night) -> None:
+    first, second = sorted((night.tasks["ok"], night.tasks["ok2"]), key=lambda task: task["start_date"])
+    assert first["end_date"] <= second["start_date"], "their pool has one slot"
 
 
 @pytest.mark.parametrize("pipeline", EXPECTED)
@@ -201,6 +208,7 @@ def test_logs_say_what_to_know(night: Night) -> None:
     assert "exit code 3: published, but not everything that was due" in last("partial") and '"warning"' in last("partial")
     assert "exit code 1: failed" in last("away")
     assert "exit code 130: interrupted" in last("stopped")
+    assert f"exit code 0: done; {CLIENTS} of {CLIENTS} feeds fetched, " in last("ok")
 
 
 @pytest.mark.parametrize("pipeline", ["killed", "stopped"])
@@ -254,6 +262,6 @@ def test_the_backfill_reads_its_budget_and_skips_what_is_whole(night: Night) -> 
     run = night.airflow.trigger("roistat_etl_backfill")
     await_("the end of the backfill", run.ended)
     tasks = run.tasks()
-    assert {name for name, task in tasks.items() if task["state"] == "skipped"} == {"ok", "away", "killed", "stopped"}
+    assert {name for name, task in tasks.items() if task["state"] == "skipped"} == {"ok", "ok2", "away", "killed", "stopped"}
     report = run.report(tasks["partial"])
     assert report and (report["feeds"]["fetched"], report["feeds"]["never_fetched"]) == (15, CLIENTS - 25)
