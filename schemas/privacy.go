@@ -49,6 +49,13 @@ func Protectable(t *Table, c Column) bool {
 	return (c.Kind == Text || c.Kind == Enum) && (c.Nullable || t.ID == CampaignContacts && c.Name == "contact")
 }
 
+// Droppable tells whether a column that a rule may name may become null. A null
+// field of rejects says that a whole item could not be used, and items are counted
+// by it.
+func Droppable(t *Table, c Column) bool {
+	return c.Nullable && (t.ID != Rejects || c.Name != "field")
+}
+
 // Verbatim tells whether a column has what the API sent and no other column has,
 // so that nobody knows what it holds.
 func (c Column) Verbatim() bool { return c.Name == "extra" || c.Name == "raw" }

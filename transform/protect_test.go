@@ -151,7 +151,9 @@ func TestRulesChangeNothingElse(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		rules := schemas.Rules{}
 		for _, name := range rapid.SliceOfNDistinct(rapid.SampledFrom(columns), 1, 8, rapid.ID).Draw(rt, "columns") {
-			rules[name] = schemas.Action(rapid.SampledFrom(schemas.Actions()).Draw(rt, "action"))
+			if rules[name] = schemas.Action(rapid.SampledFrom(schemas.Actions()).Draw(rt, "action")); name == "rejects.field" {
+				rules[name] = schemas.HashValue // it may not be dropped: the law counts by it
+			}
 		}
 		p := hidden(rules)
 		b, err := p.Clients(block)

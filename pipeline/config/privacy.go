@@ -27,7 +27,7 @@ func privacyKey() key[Transform] {
 }
 
 func (c cursor) rule(t *Transform, p pair) {
-	fault := ruleFault(p.name)
+	droppable, fault := ruled(p.name)
 	if fault != "" {
 		c.add(p.at, "privacy rule %q: %s", shorten(p.name), fault)
 	}
@@ -43,36 +43,33 @@ func (c cursor) rule(t *Transform, p pair) {
 	switch {
 	case err != nil:
 		c.fault(p.value, "%v", err)
-	case fault == "" && schemas.Action(action) == schemas.DropValue && p.name == contactRule():
-		c.fault(p.value, "wants hash, mask or keep: the column can't be null")
+	case fault == "" && schemas.Action(action) == schemas.DropValue && !droppable:
+		c.fault(p.value, "wants hash, mask or keep: the column must not become null")
 	}
 	t.Privacy[p.name] = schemas.Action(action)
 }
 
-// contactRule names the one rule for a column that can't be null.
-func contactRule() string {
-	t := schemas.Get(schemas.CampaignContacts)
-	return schemas.RuleName(t, t.Columns[t.Column("contact")])
-}
-
-// ruleFault says what is wrong with the name of a rule.
-func ruleFault(name string) string {
+// ruled says whether what a rule names may be dropped, or what is wrong with its name.
+func ruled(name string) (droppable bool, fault string) {
 	if key, ok := strings.CutPrefix(name, schemas.FieldsPrefix); ok {
 		if key == "" || strings.ContainsFunc(key, isControl) {
-			return "wants " + schemas.FieldsPrefix + "KEY, without control characters"
+			return false, "wants " + schemas.FieldsPrefix + "KEY, without control characters"
 		}
-		return ""
+		return true, ""
 	}
 	table, column, ok := strings.Cut(name, ".")
 	if !ok || table == "" || column == "" {
-		return "wants TABLE.COLUMN or " + schemas.FieldsPrefix + "KEY"
+		return false, "wants TABLE.COLUMN or " + schemas.FieldsPrefix + "KEY"
 	}
 	t, ok := schemas.ByName(table)
 	if !ok {
 		near, _ := nearest(table, tableNames())
-		return fmt.Sprintf("there is no table %s; the nearest is %s", shorten(table), near)
+		return false, fmt.Sprintf("there is no table %s; the nearest is %s", shorten(table), near)
 	}
-	return columnFault(t, column)
+	if i := t.Column(column); i >= 0 {
+		return schemas.Droppable(t, t.Columns[i]), columnFault(t, t.Columns[i])
+	}
+	return false, noColumn(t, column)
 }
 
 func tableNames() (names []string) {
@@ -82,17 +79,18 @@ func tableNames() (names []string) {
 	return names
 }
 
-func columnFault(t *schemas.Table, name string) string {
-	i := t.Column(name)
-	if i < 0 {
-		var names []string
-		for _, c := range t.Columns {
-			names = append(names, c.Name)
-		}
-		near, _ := nearest(name, names)
-		return fmt.Sprintf("%s has no column %s; the nearest is %s", t.Name, shorten(name), near)
+func noColumn(t *schemas.Table, name string) string {
+	var names []string
+	for _, c := range t.Columns {
+		names = append(names, c.Name)
 	}
-	switch c := t.Columns[i]; {
+	near, _ := nearest(name, names)
+	return fmt.Sprintf("%s has no column %s; the nearest is %s", t.Name, shorten(name), near)
+}
+
+// columnFault says why no rule can be for a column.
+func columnFault(t *schemas.Table, c schemas.Column) string {
+	switch {
 	case schemas.Protectable(t, c):
 		return ""
 	case c.Kind == schemas.Map:
