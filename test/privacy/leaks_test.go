@@ -87,7 +87,7 @@ func TestTheSearchFindsEveryLeak(t *testing.T) {
 	for _, l := range append(leaks(), leak{name: "", found: ""}) {
 		t.Run(l.name, func(t *testing.T) {
 			r := &trace{dir: t.TempDir(), env: []string{"ROISTAT_TEST_LEAK=" + l.name}}
-			r.configure(t, s, "")
+			r.configure(t, s, "", "")
 			r.run(t, r.command(leaky, "run", "hidden", "--json"), 0)
 			found := r.search(t)
 			if all := strings.Join(found, "\n"); (l.found == "") != (all == "") || !strings.Contains(all, l.found) {

@@ -20,7 +20,7 @@ func TestNothingIsLeft(t *testing.T) {
 	r := &trace{dir: t.TempDir(), env: append(s3test.Environ(bucket.Addr), "OPENLINEAGE_URL="+s.URL)}
 	r.configure(t, s, fmt.Sprintf(`      - clickhouse: {url: %q, password: %s}
       - parquet: {path: "s3://bucket/tables", compression: none}
-`, db.URL("etl", database), clickhousetest.Password))
+`, db.URL("etl", database), clickhousetest.Password), "    mirror_backup: s3://bucket/mirror\n")
 	for _, step := range []struct {
 		args string
 		code int

@@ -214,7 +214,7 @@ func (r *trace) forOwnerAlone(t testing.TB) {
 }
 
 // configure writes the configuration: one pipeline with rules and one without.
-func (r *trace) configure(t testing.TB, s *server, load string) {
+func (r *trace) configure(t testing.TB, s *server, load, backup string) {
 	t.Helper()
 	quoted, _ := json.Marshal(map[string]string{"key": canary.Key, "salt": canary.Salt}) // texts always marshal
 	var literal map[string]json.RawMessage
@@ -233,12 +233,12 @@ pipelines:
       salt: ${ROISTAT_ETL_SALT}
       privacy: %s
     mirror: mirror/mirror.db
-    load:
+%s    load:
       - parquet: {path: tables, compression: none}
 %s  - name: open
     mirror: open/mirror.db
     load: [{parquet: {path: open-tables}}]
-`, api, rules, load),
+`, api, rules, backup, load),
 		"wrong.yaml": fmt.Sprintf("version: 1\npipelines:\n  - {name: a, project: \"1\", api: {base_url: \"http://far.example/${ROISTAT_API_KEY}\", key: \"${ROISTAT_API_KEY}\\n\"}, transform: {privacy: %s, salt: \"${ROISTAT_ETL_SALT:-x\"}, load: [{parquet: {path: \"${ROISTAT_ETL_SALT}\", keep: \"${ROISTAT_API_KEY}\"}}]}\n", rules),
 		"people.csv": fmt.Sprintf("id,name,phone,email,birth_date,Адрес\n1,%[1]s,%[2]s,%[3]s,1980-01-31,%[1]s\n2,%[1]s,%[2]s,%[3]s,1980-02-31,%[1]s\n", name, spelt, email),
 		"literal.yaml": fmt.Sprintf("version: 1\npipelines:\n  - {name: a, project: \"1\", api: {key: [%s], key_file: x}, transform: {salt: {a: %s}, privacy: {clients.phone: hash}}, load: []}\n",
