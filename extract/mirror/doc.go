@@ -16,6 +16,13 @@
 // written again. The feed before the latest stays in feeds_before until
 // [Mirror.Accept], and [Mirror.Restore] brings it back.
 //
+// # Forgetting
+//
+// [Mirror.Forget] deletes clients and keeps their ids, so that no list brings them
+// back. secure_delete, which is always on, overwrites what is deleted, but not the
+// copies that SQLite leaves in a page when it moves rows to another; so
+// [Mirror.Clean] rewrites the file. [Mirror.PurgeGone] leaves those copies.
+//
 // # Bounds
 //
 // A block of [Reader.Scan] holds at most the asked number of clients and ends
