@@ -80,6 +80,7 @@ def strike(sim: Sim, pipeline: str, data: Path, sig: signal.Signals) -> None:
     assert pid, f"{pipeline} is not running"
     os.kill(parent(pid), sig)
     await_(f"the end of {pipeline}'s program", lambda: not Path(f"/proc/{pid}").exists(), within=15)
+    assert sim.stats()["feeds"]["distinct"] < CLIENTS, "it was left to run to its end"
 
 
 def watch(night: Night, done: threading.Event) -> None:
@@ -244,6 +245,7 @@ def test_secrets_stay_secret(night: Night) -> None:
 
 def test_without_a_configuration_the_dags_stand_and_say_so(tmp_path: Path) -> None:
     code = """
+from datetime import timedelta
 import roistat_etl
 from airflow.sdk.exceptions import AirflowFailException
 for dag in (roistat_etl.nightly, roistat_etl.backfill):
@@ -252,10 +254,15 @@ for dag in (roistat_etl.nightly, roistat_etl.backfill):
         task.execute.__wrapped__(task, {})
     except AirflowFailException as e:
         print(e)
+try:
+    roistat_etl.RoistatEtlOperator(task_id="t", pipeline="p", config="c", deadline=timedelta(hours=2), execution_timeout=timedelta(hours=1))
+except ValueError as e:
+    print(e)
 """
     env = {**os.environ, "PYTHONPATH": str(DAG_FILE.parent), "ROISTAT_ETL_CONFIG": "/nonexistent.yaml", "AIRFLOW_HOME": str(tmp_path)}
     done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False)
     assert done.stdout.count("finds no /nonexistent.yaml") == 2, done.stdout + done.stderr
+    assert "execution_timeout 1:00:00 must be above the deadline 2:00:00" in done.stdout
 
 
 def test_the_backfill_reads_its_budget_and_skips_what_is_whole(night: Night) -> None:
