@@ -1,7 +1,7 @@
 # `make` or `make help` lists the targets. Building needs Go alone; the tests
 # also need Python 3.11 or newer, whose readers (DuckDB, pyarrow) come by a lock
-# file into .venv and Airflow into .airflow, and npm, with which a ClickHouse
-# comes into .clickhouse.
+# file into .venv and .venv-s3 and Airflow into .airflow, and npm, with which a
+# ClickHouse comes into .clickhouse.
 # Every target can be run again and costs little when nothing has changed.
 
 SHELL         := bash
@@ -30,13 +30,23 @@ demo-clickhouse: build clickhouse-server ## the same into a real ClickHouse, and
 	@go run ./test/demo -clickhouse
 
 .PHONY: test
-test: lint test-go test-readers test-dashboard test-deploy ## everything that CI runs
+test: lint test-go test-readers test-s3 test-dashboard test-deploy ## everything that CI runs
 
 .PHONY: test-go
 test-go: clickhouse s3-server ## the Go tests, with the race detector, in random order
 	@bash test/chaos/install.sh
 	@bash test/page/install.sh
 	$(TOOL) gotestsum --format pkgname -- -race -shuffle=on -tags=assert -timeout=30m ./...
+
+.PHONY: test-s3
+test-s3: build clickhouse-server s3-server ## a published bucket read by DuckDB, pyarrow, polars and ClickHouse
+	@bash test/readers/install.sh $(VENV)-s3 test/s3/requirements.lock "the readers of S3"
+	$(VENV)-s3/bin/python -m pytest -q test/s3
+
+.PHONY: test-spark
+test-spark: build ## a snapshot read by Spark (needs Java 17; 480 MB to fetch; not in CI)
+	@SOURCE=pyspark bash test/readers/install.sh $(VENV)-spark test/spark/requirements.lock Spark
+	$(VENV)-spark/bin/python -m pytest -q test/spark
 
 .PHONY: test-readers
 test-readers: build readers clickhouse-server ## published tables read by DuckDB, pyarrow and ClickHouse, against the truth
@@ -127,8 +137,8 @@ airflow: ## Airflow into .airflow, by hash
 
 .PHONY: lock
 lock: readers ## write the lock files of the Python environments anew from requirements.in
-	bash test/readers/lock.sh $(VENV) test/readers test/airflow
+	bash test/readers/lock.sh $(VENV) test/readers test/airflow test/s3 test/spark
 
 .PHONY: clean
 clean: ## remove what make has made
-	rm -rf bin dist $(VENV) $(AIRFLOW) .clickhouse .s3 .grafana data/bench.txt data/demo-*
+	rm -rf bin dist $(VENV) $(VENV)-s3 $(VENV)-spark $(AIRFLOW) .clickhouse .s3 .grafana data/bench.txt data/demo-*

@@ -2,7 +2,7 @@
 # Installs the Python readers by hash: install.sh [--optional] VENV [LOCK WHAT].
 # A stamp holds the lock file's sum, so a second call does nothing. With
 # --optional a machine without a fit Python is told so and is no failure. With
-# another lock file it installs what that names.
+# another lock file it installs what that names. SOURCE names what comes as source.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 
@@ -51,6 +51,6 @@ make_venv || give_up "Python can make no environment here: $python has neither e
     "Remedy: install them (Debian: apt-get install python3-venv) and run make again."
 
 echo "installing $what into $venv"
-"${pip[@]}" install --quiet --disable-pip-version-check --only-binary=:all: --require-hashes -r "$lock" ||
+"${pip[@]}" install --quiet --disable-pip-version-check --only-binary=:all: ${SOURCE:+--no-binary="$SOURCE"} --require-hashes -r "$lock" ||
     give_up "$what could not be installed into $venv; see pip's message above."
 echo "$sum" >"$stamp"
