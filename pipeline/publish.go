@@ -245,7 +245,7 @@ func publishError(ctx context.Context, err error) error {
 	case load.Refuses(err):
 		return classed(Misconfigured, "%w", err)
 	default:
-		return classed(Broken, "%w", err)
+		return classed(Broken, "%w; what was fetched is kept: run again later", err)
 	}
 }
 
