@@ -187,6 +187,9 @@ func (f *forms) add(item jsontext.Value, ordinal uint32, updated int64) {
 	one := form{updated: updated, item: item, ordinal: ordinal, place: uint32(len(f.list))}
 	if len(f.bytes)+int(item.End-item.Start) <= maxForms {
 		one.start = uint32(len(f.bytes))
+		if n := int(item.End - item.Start); n > largeText { // as in writeExtra
+			f.bytes = slices.Grow(f.bytes, n)
+		}
 		f.bytes = f.canon.Append(f.bytes, item.Of(f.text))
 		one.end = uint32(len(f.bytes))
 	}
@@ -214,7 +217,8 @@ func (f *forms) form(n int, one form) []byte {
 	if one.end > 0 {
 		return f.bytes[one.start:one.end]
 	}
-	f.made[n] = f.canon.Append(f.made[n][:0], one.item.Of(f.text))
+	item := one.item.Of(f.text)
+	f.made[n] = f.canon.Append(slices.Grow(f.made[n][:0], len(item)), item)
 	return f.made[n]
 }
 

@@ -24,7 +24,7 @@ func main() {
 
 // memoryLimit is where the garbage collector begins to work harder. It is no hard
 // bound: the program takes what it needs. GOMEMLIMIT in the environment wins.
-const memoryLimit = 160 << 20
+const memoryLimit = 144 << 20
 
 // limitMemory sets the garbage collector's limit, unless the environment does.
 func limitMemory(bytes int64) {

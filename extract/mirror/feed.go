@@ -70,11 +70,11 @@ func (p *Packer) Pack(a *Answer, feed []byte) error {
 	return nil
 }
 
-// room is how much room is made for a packed feed. A large one gets it for all of
-// it: growing would hold it twice.
+// room is how much room is made for a packed feed. A large one gets half of its
+// size: growing would hold it twice, and few take more.
 func room(feed int) int {
 	if feed > largeFeed {
-		return feed + feed/64
+		return feed/2 + feed/64
 	}
 	return feed/3 + 64
 }

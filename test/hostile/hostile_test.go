@@ -2,6 +2,7 @@ package hostile
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -19,8 +20,8 @@ import (
 // limit is what the program may have in memory at most, whatever it is answered.
 const limit = 300 << 20
 
-// clients is how many clients the API lists; all have the same feed, and as
-// many as the default concurrency are asked for at once.
+// clients is how many clients the API lists, unless a test says otherwise: as many
+// as the default concurrency are asked for at once. All have the same feed.
 const clients = 8
 
 const key = "hostile-key"
@@ -48,6 +49,7 @@ func build(m *testing.M) int {
 // api is an API that answers each method with one body, or with one a page; with
 // few clients and nothing else where there is none.
 type api struct {
+	clients        int // 0: as above
 	feed           body
 	list, contacts func(offset int64) body
 	gzip           bool  // feeds are compressed
@@ -61,7 +63,7 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	b := pageOf("data", "total_count", 0, text(""))
 	switch r.URL.Path {
 	case "/api/v1/project/clients":
-		if b = few(q.Offset); a.list != nil {
+		if b = few(cmp.Or(a.clients, clients), q.Offset); a.list != nil {
 			b = a.list(q.Offset)
 		}
 	case "/api/v1/project/clients/campaign/contact/list":
@@ -82,9 +84,9 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_ = b(w) // it fails when whoever asked has hung up
 }
 
-// few is a list of few clients.
-func few(offset int64) body {
-	return some(pageOf("clients", "total", clients, numbered(clients, func(dst []byte, i int) []byte { return fmt.Appendf(dst, `{"id":%d}`, i+1) })))(offset)
+// few is a list of n clients.
+func few(n int, offset int64) body {
+	return some(pageOf("clients", "total", n, numbered(n, func(dst []byte, i int) []byte { return fmt.Appendf(dst, `{"id":%d}`, i+1) })))(offset)
 }
 
 // some is pages of which only the first holds anything.
