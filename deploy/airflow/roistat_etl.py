@@ -36,7 +36,6 @@ the configuration, the key, or look at the gate. The report is the task's XCom w
 
 from __future__ import annotations
 
-import ctypes
 import json
 import logging
 import os
@@ -45,8 +44,8 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -70,7 +69,7 @@ DONE, INCOMPLETE = 0, 3
 NO_RETRY = {2: "usage or configuration", 4: "refused by the API for good", 5: "stopped by a gate"}
 RETRY = {1: "failed", 130: "interrupted"}
 
-GRACE = timedelta(seconds=30)  # roistat-etl ends within 10 s of a SIGTERM, or finishes its commit first
+GRACE = timedelta(minutes=2)  # roistat-etl ends within 10 s of a SIGTERM, but for a commit or a copy of the mirror
 PUBLISHING = timedelta(hours=2)  # what a run may take after its deadline: projecting and publishing
 
 
@@ -79,7 +78,7 @@ class RoistatEtlOperator(BaseOperator):
 
     The program runs without a shell, in a process group of its own. SIGTERM (a task that is stopped or marked,
     or whose time is out) is passed on; the program then ends within seconds and can go on later. Should the
-    task's own process be killed, the kernel interrupts the program: no run is left behind to meet its retry.
+    task's own process be killed, a guard interrupts the program: no run is left behind to meet its retry.
 
     :param pipeline: its name in the configuration.
     :param config: path of the configuration.
@@ -114,6 +113,7 @@ class RoistatEtlOperator(BaseOperator):
         self.deadline, self.budget, self.backfill, self.metrics = deadline, budget, backfill, metrics
         self.connections = connections
         self._child: subprocess.Popen[bytes] | None = None
+        self._call_off: Callable[[], None] = lambda: None
 
     def execute(self, context: Context) -> Report:
         """Runs the pipeline; returns the report, or raises by the exit code."""
@@ -130,6 +130,7 @@ class RoistatEtlOperator(BaseOperator):
         child, self._child = self._child, None
         if child and child.poll() is None:
             self.log.warning("%s: interrupting roistat-etl (pid %d)", self.pipeline, child.pid)
+            self._call_off()
             child.send_signal(signal.SIGTERM)
 
     def command(self) -> list[str]:
@@ -172,21 +173,21 @@ class RoistatEtlOperator(BaseOperator):
     ) -> Iterator[subprocess.Popen[bytes]]:
         """Starts the program and sees to it that it has ended when the block is left, however that is."""
         child = subprocess.Popen(
-            line, env=environment, stdin=subprocess.DEVNULL, stdout=stdout, stderr=subprocess.PIPE,
-            start_new_session=True, preexec_fn=die_with_parent,
+            line, env=environment, stdin=subprocess.DEVNULL, stdout=stdout, stderr=subprocess.PIPE, start_new_session=True,
         )
-        self._child = child
-        try:
-            yield child
-        finally:
-            self.on_kill()
+        with guarded(child) as call_off:
+            self._child, self._call_off = child, call_off
             try:
-                child.wait(GRACE.total_seconds())
-            except subprocess.TimeoutExpired:
-                child.kill()
-                child.wait()
-            if child.stderr:
-                child.stderr.close()
+                yield child
+            finally:
+                self.on_kill()
+                try:
+                    child.wait(GRACE.total_seconds())
+                except subprocess.TimeoutExpired:
+                    child.kill()
+                    child.wait()
+                if child.stderr:
+                    child.stderr.close()
 
     def _judge(self, code: int, report: Report | None, last_words: str) -> Report:
         """Turns exit code and report into the task's result or exception."""
@@ -252,11 +253,31 @@ def clean_environment() -> dict[str, str]:
     return {key: value for key, value in os.environ.items() if not key.lstrip("_").startswith("AIRFLOW_")}
 
 
-def die_with_parent() -> None:
-    """Runs in the child before the program: lets the kernel interrupt it when the task's process is gone."""
-    if sys.platform == "linux":
-        pr_set_pdeathsig = 1
-        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)
+@contextmanager
+def guarded(child: subprocess.Popen[bytes]) -> Iterator[Callable[[], None]]:
+    """Has the program interrupted when the task's own process is killed; yields how to call the guard off.
+
+    The guard is a shell that waits for a word. Where none comes, because whoever should say it is gone, it
+    interrupts the program. A program that was interrupted already must not be a second time: it would end at once.
+    """
+    guard = subprocess.Popen(
+        ["sh", "-c", 'read word || kill -TERM "$1"', "guard", str(child.pid)],
+        stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+    )
+    pipe = guard.stdin
+    assert pipe is not None
+
+    def call_off() -> None:
+        with suppress(OSError):  # the guard is gone
+            if not pipe.closed:
+                pipe.write(b"done\n")
+                pipe.close()
+
+    try:
+        yield call_off
+    finally:
+        call_off()
+        guard.wait()
 
 
 def read_log(line: str) -> tuple[int, str]:
