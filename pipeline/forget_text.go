@@ -17,7 +17,7 @@ const mostForgotten = 20
 // WriteText writes what became of an erasure for a person to read.
 func (e *Erasure) WriteText(w io.Writer) error {
 	var b strings.Builder
-	words := map[Outcome]string{OK: "forgotten", Interrupted: "interrupted; forget again, and it goes on", Gated: "stopped by a gate"}
+	words := map[Outcome]string{OK: "forgotten", Interrupted: "interrupted; forget again, and it goes on", Gated: "erased from the mirror, but not from what is published"}
 	word, ok := words[e.Outcome]
 	if !ok {
 		word = "failed"
@@ -67,7 +67,7 @@ func (e *Erasure) writeClients(b *strings.Builder) {
 func (e *Erasure) writePlaces(b *strings.Builder) {
 	switch {
 	case e.Mirror == MirrorClean:
-		b.WriteString("  mirror: rewritten, not a byte is left\n")
+		b.WriteString("  mirror: not a byte of it is left\n")
 	case len(e.Forgotten) > 0:
 		b.WriteString("  mirror: deleted, but bytes of it lie in the file still\n")
 	}

@@ -223,13 +223,26 @@ func (r *running) record(ctx context.Context) error {
 	})
 }
 
+// extractedOnce refuses to publish from a mirror that no run has brought anything
+// into: forget makes one, too.
+func (r *running) extractedOnce(ctx context.Context) error {
+	if !r.options.NoExtract {
+		return nil
+	}
+	by, err := r.mirror.Meta(ctx, metaExtracted)
+	if err == nil && by == "" {
+		err = nothingToPublish(r.pipeline.Mirror)
+	}
+	return err
+}
+
 // stages is the run proper: extract, transform, load.
 func (r *running) stages(ctx context.Context) (err error) {
 	if r.destinations, err = openDestinations(r.pipeline); err != nil {
 		return err
 	}
 	_, _ = r.published(ctx) // for the report of a run that ends early; one that can't be read is asked again
-	if err := errors.Join(r.finishCut(ctx), r.clean(ctx)); err != nil {
+	if err := errors.Join(r.extractedOnce(ctx), r.finishCut(ctx), r.clean(ctx)); err != nil {
 		return err
 	}
 	if !r.options.NoExtract {
