@@ -330,3 +330,37 @@ func TestAnyKillAndResume(t *testing.T) {
 		}
 	})
 }
+
+// TestRejectsAtTheEndOfABatch are kept although no row that is sent follows them.
+func TestRejectsAtTheEndOfABatch(t *testing.T) {
+	f := open(t, write(t, "a.csv", rowsCSV(152, func(i int) bool { return i > 0 && i < 151 })))
+	b := &bodies{}
+	if err := f.Send(t.Context(), Options{Batch: 2, Sender: b, Journal: b}); err != nil {
+		t.Fatal(err)
+	}
+	rejects, next := 0, int64(0)
+	for _, s := range b.steps {
+		if got := s.Sent + int64(len(s.Rejects)); got != s.Next-next {
+			t.Errorf("%d rows in a step from %d to %d", got, next, s.Next)
+		}
+		rejects, next = rejects+len(s.Rejects), s.Next
+	}
+	if rejects != 150 || next != 152 {
+		t.Errorf("%d rejects, it ended at %d", rejects, next)
+	}
+}
+
+// TestChangeAfterTheLastRow leaves the file as one that was not sent whole.
+func TestChangeAfterTheLastRow(t *testing.T) {
+	f := open(t, write(t, "a.csv", rowsCSV(3, nil)))
+	b := &bodies{}
+	b.keep = func(s Step) error {
+		if s.Last {
+			t.Error("it counts as whole")
+		}
+		return appendTo(f.path, "9,n\n")
+	}
+	if err := f.Send(t.Context(), Options{Batch: 3, Sender: b, Journal: b}); !errors.Is(err, ErrChanged) || b.calls != 1 {
+		t.Errorf("%v, %d calls", err, b.calls)
+	}
+}
