@@ -46,6 +46,9 @@ func (l *Lease) Save(ctx context.Context, m *mirror.Reader, run string) error {
 	if err := l.put(ctx, m, &p); err != nil {
 		return refused(fmt.Errorf("save a copy of the mirror: %w", err))
 	}
+	if err := l.renew(ctx); err != nil { // whoever lost it must not go on
+		return err
+	}
 	p.SavedAt = time.Now().UTC().Truncate(time.Second)
 	return l.point(ctx, p)
 }

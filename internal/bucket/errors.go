@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/minio/minio-go/v7"
 )
@@ -129,7 +130,7 @@ func meaning(r minio.ErrorResponse) error {
 	case r.Code == "PreconditionFailed" || r.Code == "ConditionalRequestConflict" || r.StatusCode == http.StatusPreconditionFailed:
 		return ErrLost
 	}
-	return errors.New(r.Message)
+	return errors.New(strings.TrimSuffix(r.Message, "."))
 }
 
 func untrusted(err error) bool {

@@ -27,7 +27,11 @@ func (b *Bucket) Try(ctx context.Context) error {
 		return fmt.Errorf("name what is tried: %w", err)
 	}
 	dir := ".check-" + hex.EncodeToString(id[:]) + "/"
-	return errors.Join(b.tryObjects(ctx, dir, []byte(dir)), b.RemoveAll(ctx, dir))
+	err := b.tryObjects(ctx, dir, []byte(dir))
+	if removal := b.RemoveAll(ctx, dir); err == nil { // or it says the same once more
+		err = removal
+	}
+	return err
 }
 
 func (b *Bucket) tryObjects(ctx context.Context, dir string, text []byte) error {
