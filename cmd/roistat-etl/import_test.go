@@ -103,15 +103,7 @@ func importedValue(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	var doc any
 	ts.Check(json.Unmarshal(text, &doc))
-	for ; len(args) > 1; args = args[2:] {
-		v, err := find(doc, args[0])
-		ts.Check(err)
-		ok, err := agrees(v, args[1])
-		ts.Check(err)
-		if ok == neg {
-			ts.Fatalf("imported %s is %v, want %s", args[0], v, args[1])
-		}
-	}
+	demand(ts, doc, neg, args)
 }
 
 // sent is what the stand-in was sent: how often each id, and how many calls.

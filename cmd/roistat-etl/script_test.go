@@ -240,6 +240,11 @@ func wantValue(ts *testscript.TestScript, neg bool, args []string) {
 	if err := json.Unmarshal([]byte(text[line-1]), &doc); err != nil {
 		ts.Fatalf("line %d of %s: %v: %s", line, file, err, text[line-1])
 	}
+	demand(ts, doc, neg, args)
+}
+
+// demand demands values of a document, or others: PATH VALUE [PATH VALUE]….
+func demand(ts *testscript.TestScript, doc any, neg bool, args []string) {
 	for ; len(args) > 1; args = args[2:] {
 		v, err := find(doc, args[0])
 		ts.Check(err)

@@ -93,12 +93,6 @@ func (m *Mirror) StepImport(ctx context.Context, sha256 []byte, s ImportStep, at
 	})
 }
 
-// rejectBlock is the most rejects of a block, and the bytes of raw rows that end one.
-const (
-	rejectBlock      = 1024
-	rejectBlockBytes = 1 << 20
-)
-
 // ImportRejects yields the rows of imported files that were left out, in blocks,
 // a file after the other in the order of their rows. An error is the last thing yielded.
 func (r *Reader) ImportRejects(ctx context.Context) iter.Seq2[[]schemas.ImportReject, error] {
@@ -117,28 +111,8 @@ func (r *Reader) importRejects(ctx context.Context, yield func([]schemas.ImportR
 	if err != nil {
 		return err
 	}
-	defer rows.Close() //nolint:errcheck // Err says what went wrong
-	var block []schemas.ImportReject
-	size := 0
-	for rows.Next() {
-		var one schemas.ImportReject
-		if err := rows.Scan(&one.Ordinal, &one.ID, &one.Field, &one.Reason, &one.Raw); err != nil {
-			return err
-		}
-		block, size = append(block, one), size+len(one.Raw)
-		if len(block) < rejectBlock && size < rejectBlockBytes {
-			continue
-		}
-		if !yield(block, nil) {
-			return nil
-		}
-		block, size = nil, 0
-	}
-	if err := rows.Err(); err != nil {
-		return err
-	}
-	if len(block) > 0 {
-		yield(block, nil)
-	}
-	return nil
+	return inBlocks(rows, yield, func(one *schemas.ImportReject) (int, error) {
+		err := rows.Scan(&one.Ordinal, &one.ID, &one.Field, &one.Reason, &one.Raw)
+		return len(one.Raw), err
+	})
 }

@@ -197,27 +197,8 @@ func (r *Reader) unlisted(ctx context.Context, yield func([]schemas.Unlisted, er
 	if err != nil {
 		return err
 	}
-	defer rows.Close() //nolint:errcheck // Err says what went wrong
-	var block []schemas.Unlisted
-	size := 0
-	for rows.Next() {
-		var u schemas.Unlisted
-		if err := rows.Scan(&u.Ordinal, &u.Raw); err != nil {
-			return err
-		}
-		if block, size = append(block, u), size+len(u.Raw); size < rejectBlockBytes && len(block) < rejectBlock {
-			continue
-		}
-		if !yield(block, nil) {
-			return nil
-		}
-		block, size = nil, 0
-	}
-	if err := rows.Err(); err != nil {
-		return err
-	}
-	if len(block) > 0 {
-		yield(block, nil)
-	}
-	return nil
+	return inBlocks(rows, yield, func(u *schemas.Unlisted) (int, error) {
+		err := rows.Scan(&u.Ordinal, &u.Raw)
+		return len(u.Raw), err
+	})
 }
