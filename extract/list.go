@@ -1,13 +1,14 @@
 package extract
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/zeebo/xxh3"
 
 	"roistat-etl/extract/api"
 	"roistat-etl/extract/mirror"
@@ -21,6 +22,9 @@ const (
 	noFilters  = "no filters" // in the mirror, so that it differs from never listed
 )
 
+// digest stands for an element that may be large.
+type digest = xxh3.Uint128
+
 // lister is a list under way. Its exported fields are kept with each page, so
 // that a run which was killed goes on where it was.
 type lister struct {
@@ -30,7 +34,7 @@ type lister struct {
 	Pass     int       `json:"pass"` // from 1
 	Cursor   cursor    `json:"cursor"`
 	Last     []int64   `json:"last"` // ids of the page that the next one should link to
-	Nameless []string  `json:"-"`    // what had no id there
+	Nameless []digest  `json:"-"`    // of what had no id there
 	Stalled  int       `json:"stalled"`
 	Counts   Clients   `json:"counts"`
 
@@ -199,9 +203,10 @@ func (l *lister) nameless(found []schemas.Unlisted, repeated int64) (fresh []sch
 	before := l.Nameless
 	l.Nameless = nil
 	for _, u := range found {
-		l.Nameless = append(l.Nameless, string(u.Raw))
+		sum := xxh3.Hash128(u.Raw)
+		l.Nameless = append(l.Nameless, sum)
 		i := u.Ordinal - l.Cursor.Offset
-		known := i < repeated || i < l.Cursor.Overlap && slices.ContainsFunc(before, func(s string) bool { return bytes.Equal(u.Raw, []byte(s)) })
+		known := i < repeated || i < l.Cursor.Overlap && slices.Contains(before, sum)
 		if l.Pass == 1 && !known {
 			fresh = append(fresh, u)
 		}
