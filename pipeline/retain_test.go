@@ -14,7 +14,7 @@ import (
 )
 
 // leaver is the last client of a list that others are cut from.
-const leaver = 300
+const leaver = 120
 
 // of switches the stand to a stand-in whose list has so many clients.
 func (s *stand) of(t *testing.T, clients int) {
@@ -65,7 +65,7 @@ func TestRetainGone(t *testing.T) {
 					t.Fatal(err, string(row.Phone), before)
 				}
 				phone := bytes.Trim(row.Phone, `"`)
-				s.of(t, leaver-30)
+				s.of(t, leaver-12)
 				for range 3 { // one list says nothing yet
 					time.Sleep(day)
 					s.run(t, nil).want(t, OK)
@@ -86,7 +86,7 @@ func TestRetainGone(t *testing.T) {
 				if n := s.bytesOf(t, phone); n != 0 {
 					t.Errorf("the phone is in the mirror's files %d times", n)
 				}
-				if now := s.published(t).Tables["clients"].Rows; now != published-30 {
+				if now := s.published(t).Tables["clients"].Rows; now != published-12 {
 					t.Errorf("%d clients after %d", now, published)
 				}
 				s.audit(t)
