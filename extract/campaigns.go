@@ -17,8 +17,8 @@ import (
 const (
 	contactsPage = 1000 // how many contacts a page asks for
 
-	maxContactBytes = 24 << 20  // of a campaign's rows
-	maxContacts     = 1_000_000 // rows of a campaign and the numbers in them that are not 0
+	maxCampaign = 24 << 20 // bytes of a campaign's rows, unless the options say otherwise
+	perNumber   = 24       // bytes of the bound for each row and each number in it that is not 0
 )
 
 // campaigns asks for each campaign's contacts. One that fails keeps its former
@@ -77,8 +77,8 @@ var errShort = errors.New("fewer contacts than the API says there are")
 // errLost says that a page holds nothing of the page before it, which it should repeat in part.
 var errLost = errors.New("the contacts shifted while they were read")
 
-// errLarge says that a campaign has more contacts than the projection can hold in memory.
-var errLarge = fmt.Errorf("more than %d contacts and numbers, or than %d bytes of them", maxContacts, maxContactBytes)
+// errLarge says that a campaign has more contacts than the projection may hold in memory.
+var errLarge = errors.New("the campaign has more contacts than may be held in memory: raise api.max_response, by which they are bounded")
 
 // contacts is a campaign whose pages are being read.
 type contacts struct {
@@ -153,7 +153,7 @@ func (w *contacts) take(page [][]byte) (fresh int, err error) {
 		keys[i], numbers = contact(raw)
 		w.numbers += 1 + numbers
 	}
-	if w.numbers > maxContacts {
+	if w.numbers > w.bound()/perNumber {
 		return 0, errLarge
 	}
 	same := w.repeated(keys)
@@ -170,13 +170,21 @@ func (w *contacts) take(page [][]byte) (fresh int, err error) {
 	return len(page) - same, nil
 }
 
+// bound is how many bytes the rows may have.
+func (w *contacts) bound() int {
+	if w.run.MaxCampaign > 0 {
+		return int(w.run.MaxCampaign)
+	}
+	return maxCampaign
+}
+
 // own copies a page's rows, which would keep the whole answer in memory.
 func (w *contacts) own(page [][]byte) ([][]byte, error) {
 	size := 0
 	for _, raw := range page {
 		size += len(raw)
 	}
-	if w.bytes += size; w.bytes > maxContactBytes {
+	if w.bytes += size; w.bytes > w.bound() {
 		return nil, errLarge
 	}
 	rows, text := make([][]byte, len(page)), make([]byte, 0, size)

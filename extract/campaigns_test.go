@@ -32,10 +32,13 @@ func contactPages(rows *[][]byte, limit int64, change func()) func(api.ContactsQ
 }
 
 // ask runs with one campaign and returns its rows in the mirror.
-func ask(t testing.TB, m *mirror.Mirror, f *fake) (*Result, []string) {
+func ask(t testing.TB, m *mirror.Mirror, f *fake, change ...func(*Options)) (*Result, []string) {
 	t.Helper()
 	o := options(m, f)
 	o.Campaigns = []Campaign{{ID: 2, Metrics: []string{"sent"}}}
+	for _, c := range change {
+		c(&o)
+	}
 	r := extract(t, o)
 	var rows []string
 	for c, err := range m.Campaigns(t.Context()) {
@@ -234,6 +237,10 @@ func TestACampaignIsBounded(t *testing.T) {
 		r, kept := ask(t, m, f)
 		if len(r.FailedCampaigns) != 1 || r.FailedCampaigns[0].Code != "too_large" || len(kept) != 1 {
 			t.Errorf("%s: %+v, %d rows are kept", name, r.FailedCampaigns, len(kept))
+		}
+		r, kept = ask(t, m, f, func(o *Options) { o.MaxCampaign = 64 << 20 })
+		if len(r.FailedCampaigns) != 0 || len(kept) != 40 {
+			t.Errorf("%s, with a greater bound: %+v, %d rows are kept", name, r.FailedCampaigns, len(kept))
 		}
 	}
 }

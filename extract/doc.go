@@ -42,8 +42,8 @@
 // # Bounds
 //
 // In memory are: the plan, 40 bytes a feed that is due; one page of the list; one
-// campaign's rows, of which more than 24 MiB, or more than a million of rows and
-// numbers in them, are too_large; one answer a worker, packed to at most 1 MiB (a larger one is
+// campaign's rows, of which more than 24 MiB (Options.MaxCampaign), or more than a
+// row or number for each 24 bytes of that, are too_large; one answer a worker, packed to at most 1 MiB (a larger one is
 // kept before the next large one is read, and SQLite holds it twice more); the
 // clients that failed, at most 10,000 of them. A feed of which more than 32 MiB
 // and more than half remain when it is packed is too_large.

@@ -41,6 +41,7 @@ type Options struct {
 	PerHour     int64   // calls in a sliding hour; 0: any number
 	Concurrency int     // feed calls in flight
 	MaxAttempts int     // of a call
+	MaxCampaign int64   // bytes of a campaign's rows; 0: 24 MiB
 
 	Log      *slog.Logger // nil: none
 	Progress *Progress    // nil: none

@@ -49,7 +49,8 @@ func (r *running) extractOptions(source extract.Source) extract.Options {
 	out := extract.Options{
 		Mirror: r.mirror, Source: source, PageSize: p.Extract.PageSize, Filters: p.Extract.Filters, Refresh: refreshOf(p, o),
 		PerSecond: p.API.PerSecond, PerHour: int64(p.API.PerHour), Concurrency: p.API.Concurrency, MaxAttempts: p.API.MaxAttempts,
-		Log: r.log, Progress: o.Progress,
+		MaxCampaign: int64(p.API.MaxResponse) * 3 / 8, // 24 MiB of the 64 that are the default
+		Log:         r.log, Progress: o.Progress,
 	}
 	if deadline := deadlineOf(p, o); deadline > 0 {
 		out.Deadline = time.Now().Add(deadline)
