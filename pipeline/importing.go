@@ -191,12 +191,17 @@ func (i *importing) Keep(ctx context.Context, s importer.Step) error {
 	return nil
 }
 
-// mark notes that the tables of the mirror changed since they were published.
+// mark notes that the tables of the mirror changed since they were published, if
+// there are any.
 func (i *importing) mark(ctx context.Context) error {
 	if i.marked {
 		return nil
 	}
 	i.marked = true
+	by, err := i.mirror.Meta(ctx, metaExtracted)
+	if err != nil || by == "" {
+		return err
+	}
 	return i.mirror.SetMeta(ctx, metaExtracted, i.report.Run)
 }
 

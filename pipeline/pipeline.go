@@ -194,6 +194,15 @@ func (r *running) something() error {
 	return nil
 }
 
+// filled refuses to publish from a mirror that only imports have written to.
+func (r *running) filled(ctx context.Context) error {
+	by, err := r.mirror.Meta(ctx, metaExtracted)
+	if err == nil && by == "" && r.options.NoExtract {
+		return nothingToPublish(r.pipeline.Mirror)
+	}
+	return err
+}
+
 // mirrorError gives an error of opening a mirror its class.
 func mirrorError(ctx context.Context, err error) error {
 	var newer *mirror.NewerError
@@ -238,6 +247,9 @@ func (r *running) extractedOnce(ctx context.Context) error {
 
 // stages is the run proper: extract, transform, load.
 func (r *running) stages(ctx context.Context) (err error) {
+	if err := r.filled(ctx); err != nil {
+		return err
+	}
 	if r.destinations, err = openDestinations(r.pipeline); err != nil {
 		return err
 	}

@@ -7,9 +7,11 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"roistat-etl/extract"
+	"roistat-etl/extract/mirror"
 	"roistat-etl/internal/bucket"
 	"roistat-etl/load"
 	"roistat-etl/load/clickhouse"
@@ -137,6 +139,9 @@ func (r *running) publish(ctx context.Context, rows *projection) error {
 	if r.erased, err = pendingErasure(ctx, r.mirror.Reader); err != nil {
 		return err
 	}
+	if err := r.forgive(ctx); err != nil {
+		return err
+	}
 	partitions := rows.snapshot.Partitions()
 	r.countTables(partitions, published)
 	if r.options.NoPublish {
@@ -175,7 +180,18 @@ func (r *running) settle(ctx context.Context) error {
 			return err
 		}
 	}
-	return errors.Join(r.endErasure(ctx), r.endFull(ctx))
+	return errors.Join(r.endErasure(ctx), r.mirror.SetMeta(ctx, mirror.MetaRejectsDropped, ""), r.endFull(ctx))
+}
+
+// forgive tells the gates of the rejects of imports that were dropped: they are no loss.
+func (r *running) forgive(ctx context.Context) error {
+	text, err := r.mirror.Meta(ctx, mirror.MetaRejectsDropped)
+	if err != nil || text == "" {
+		return err
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
+	r.erased.Rows[schemas.Rejects.String()] += n
+	return err
 }
 
 // noteShown notes which extraction a destination shows and under which privacy

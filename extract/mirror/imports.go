@@ -3,6 +3,7 @@ package mirror
 import (
 	"context"
 	"iter"
+	"strconv"
 	"time"
 
 	"roistat-etl/schemas"
@@ -55,14 +56,31 @@ func (r *Reader) Import(ctx context.Context, sha256 []byte) (Import, bool, error
 	return i, found, wrap(r.path, "read the imports", rows.Err())
 }
 
+// MetaRejectsDropped is the key of meta for the rejects of imports that were dropped
+// and may still be published. Whoever has published removes it.
+const MetaRejectsDropped = "import_rejects_dropped"
+
+// dropRejects drops the rejects of what begins anew and of what was last sent long ago.
+func (t *tx) dropRejects(ctx context.Context, i Import, again bool) (int64, error) {
+	old := i.StartedAt.Add(-rejectsKept).UnixMilli()
+	n, err := t.run(ctx, `DELETE FROM import_rejects WHERE sha256 = ? AND ? OR sha256 IN (SELECT sha256 FROM imports WHERE started_at < ? AND sha256 <> ?)`,
+		i.SHA256, again, old, i.SHA256)
+	if err != nil || n == 0 {
+		return 0, err
+	}
+	before, err := t.number(ctx, MetaRejectsDropped)
+	if err != nil {
+		return 0, err
+	}
+	return n, t.setMeta(ctx, MetaRejectsDropped, strconv.FormatInt(before+n, 10))
+}
+
 // StartImport notes that a run begins to send a file, or goes on with it; again
 // begins anew. It drops the rejects of what begins anew and of files that nobody has
 // sent for 30 days, and says how many.
 func (m *Mirror) StartImport(ctx context.Context, i Import, again bool) (dropped int64, err error) {
 	err = m.w.do(ctx, "start an import", func(ctx context.Context, t *tx) error {
-		old := i.StartedAt.Add(-rejectsKept).UnixMilli()
-		if dropped, err = t.run(ctx, `DELETE FROM import_rejects WHERE sha256 = ? AND ? OR sha256 IN (SELECT sha256 FROM imports WHERE started_at < ? AND sha256 <> ?)`,
-			i.SHA256, again, old, i.SHA256); err != nil {
+		if dropped, err = t.dropRejects(ctx, i, again); err != nil {
 			return err
 		}
 		if again {

@@ -82,3 +82,24 @@ func TestTheSaltIsOnlyWantedWhereItIsUsed(t *testing.T) {
 		})
 	}
 }
+
+// TestTheRulesInTheDocsAreTaken reads the set that docs/privacy.md recommends.
+func TestTheRulesInTheDocsAreTaken(t *testing.T) {
+	text, err := os.ReadFile("../../docs/privacy.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, block, _ := strings.Cut(string(text), "```yaml\ntransform:\n")
+	block, _, _ = strings.Cut(block, "```")
+	var lines strings.Builder
+	for line := range strings.Lines(strings.Replace(block, "secrets/salt", "salt", 1)) {
+		lines.WriteString("    " + line)
+	}
+	p, err := withTransform(t, lines.String(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Resolve(NeedAll); err != nil || len(p.Transform.Privacy) < 15 {
+		t.Errorf("%d rules, %v", len(p.Transform.Privacy), err)
+	}
+}

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 )
@@ -50,7 +51,8 @@ func build(m *testing.M) int {
 // few clients and nothing else where there is none.
 type api struct {
 	clients        int // 0: as above
-	feed           body
+	mu             sync.Mutex
+	feed           body // with mu held
 	list, contacts func(offset int64) body
 	gzip           bool  // feeds are compressed
 	length         int64 // that is promised of a feed; 0: none
@@ -71,7 +73,7 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			b = a.contacts(q.Offset)
 		}
 	case "/api/v1/project/clients/detail/feed":
-		if b = a.feed; b == nil {
+		if b = a.now(); b == nil {
 			b = feed(text(""))
 		}
 		if a.gzip {
@@ -82,6 +84,19 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	_ = b(w) // it fails when whoever asked has hung up
+}
+
+// now is the feed that is served, and next serves another.
+func (a *api) now() body {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.feed
+}
+
+func (a *api) next(feed body) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.feed = feed
 }
 
 // few is a list of n clients.

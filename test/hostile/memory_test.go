@@ -116,7 +116,7 @@ func TestMemoryOfASecondNight(t *testing.T) {
 	if o := run(t, dir); o.code != 0 || o.rss > limit {
 		t.Fatalf("exit code %d, %d MB: %s", o.code, o.rss/mib, o.stderr)
 	}
-	a.feed = feed(each(7, noisy(100)))
+	a.next(feed(each(7, noisy(100))))
 	o := run(t, dir, "--full")
 	t.Logf("peak %d MB", o.rss/mib)
 	if o.code != 0 || o.report.Feeds.Fetched != 3 || o.rss > limit {
