@@ -20,6 +20,9 @@ type book struct {
 	parts  []load.Partition          // in their order
 	reuse  map[key]load.ManifestFile // published files that can be linked or copied
 
+	unchanged bool // nothing is built: exactly this is published
+	checked   bool // it belongs to what only has to be shown
+
 	mu    sync.Mutex                // guards the two below
 	state map[key]progress          // of each of parts
 	files map[key]load.ManifestFile // written, linked or copied
@@ -75,6 +78,48 @@ func (b *book) start(p load.Partition) error {
 	}
 	b.state[keyOf(p)] = begun
 	return nil
+}
+
+// write lets a partition's file be made, or taken from what is published.
+func (b *book) write(ctx context.Context, p load.Partition, take func(load.ManifestFile) error, fresh func() (load.ManifestFile, error)) error {
+	if err := context.Cause(ctx); err != nil {
+		return err
+	}
+	if err := b.start(p); err != nil {
+		return err
+	}
+	f, published := b.reuse[keyOf(p)]
+	var err error
+	switch {
+	case b.unchanged:
+	case published:
+		err = take(f)
+	default:
+		f, err = fresh()
+	}
+	if err != nil {
+		return err
+	}
+	b.finish(p, f)
+	return nil
+}
+
+// check lets the snapshot be completed by its manifest, unless there is nothing to build.
+func (b *book) check(ctx context.Context, complete func(*load.Manifest) error) (*load.Manifest, error) {
+	if err := context.Cause(ctx); err != nil {
+		return nil, err
+	}
+	m, err := b.manifest()
+	if err != nil {
+		return nil, err
+	}
+	if !b.unchanged {
+		if err := complete(m); err != nil {
+			return nil, err
+		}
+	}
+	b.checked = true
+	return m, nil
 }
 
 // finish enters the partition's file.

@@ -24,11 +24,9 @@ const giveUpWait = 6 * time.Second
 // changed it has no marker, and only counts what is written.
 type bucketStage struct {
 	*book
-	b         *Bucket
-	before    *inBucket // nil: nothing
-	unchanged bool
-	checked   bool // it belongs to a bucketReady
-	marked    bool // there is something to remove, and it may be
+	b      *Bucket
+	before *inBucket // nil: nothing
+	marked bool      // there is something to remove, and it may be
 }
 
 // newStage finds out which partitions are there already, and marks the snapshot
@@ -109,26 +107,9 @@ func (s *bucketStage) mark(ctx context.Context) error {
 // Write copies the partition's file on the server, or makes it here, reads it
 // back and puts it.
 func (s *bucketStage) Write(ctx context.Context, p load.Partition, rows load.Rows) error {
-	if err := context.Cause(ctx); err != nil {
-		return err
-	}
-	if err := s.start(p); err != nil {
-		return err
-	}
-	f, copied := s.reuse[keyOf(p)]
-	var err error
-	switch {
-	case s.unchanged:
-	case copied:
-		err = s.b.at.Copy(ctx, path.Join(snapshots, s.before.run, f.Path), s.name(f.Path), f.Bytes)
-	default:
-		f, err = s.put(ctx, p, rows)
-	}
-	if err != nil {
-		return refused(err)
-	}
-	s.finish(p, f)
-	return nil
+	return refused(s.write(ctx, p, func(f load.ManifestFile) error {
+		return s.b.at.Copy(ctx, path.Join(snapshots, s.before.run, f.Path), s.name(f.Path), f.Bytes)
+	}, func() (load.ManifestFile, error) { return s.put(ctx, p, rows) }))
 }
 
 // name is an object of the snapshot.
@@ -166,19 +147,10 @@ func unnamed(dir string) (*os.File, error) {
 // Check makes sure that every object is there with its size, and puts views and
 // manifest beside them. What they hold was checked before it was put.
 func (s *bucketStage) Check(ctx context.Context) (load.Staged, error) {
-	if err := context.Cause(ctx); err != nil {
-		return nil, err
-	}
-	m, err := s.manifest()
+	m, err := s.check(ctx, func(m *load.Manifest) error { return s.complete(ctx, m) })
 	if err != nil {
-		return nil, err
+		return nil, refused(err)
 	}
-	if !s.unchanged {
-		if err := s.complete(ctx, m); err != nil {
-			return nil, refused(err)
-		}
-	}
-	s.checked = true
 	return &bucketReady{s: s, manifest: m}, nil
 }
 

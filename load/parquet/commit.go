@@ -16,19 +16,9 @@ import (
 // Check makes sure that every partition is there, adds manifest and views, and
 // makes everything durable. What the files hold was checked when they were written.
 func (s *stage) Check(ctx context.Context) (load.Staged, error) {
-	if err := context.Cause(ctx); err != nil {
+	if _, err := s.check(ctx, func(m *load.Manifest) error { return s.complete(ctx, m) }); err != nil {
 		return nil, err
 	}
-	m, err := s.manifest()
-	if err != nil {
-		return nil, err
-	}
-	if !s.unchanged {
-		if err := s.complete(ctx, m); err != nil {
-			return nil, err
-		}
-	}
-	s.checked = true
 	return &ready{s}, nil
 }
 

@@ -19,11 +19,9 @@ import (
 type stage struct {
 	*book
 	d         *Destination
-	before    *published // nil: nothing
-	unchanged bool
-	checked   bool     // it belongs to a ready
-	dir       string   // until the commit
-	held      *os.File // the lock of dir
+	before *published // nil: nothing
+	dir    string     // until the commit
+	held   *os.File   // the lock of dir
 }
 
 // newStage finds out which partitions are there already.
@@ -75,26 +73,8 @@ func (d *Destination) snapshot(run string) string { return filepath.Join(d.root,
 
 // Write links the partition's file, or writes it and reads it back.
 func (s *stage) Write(ctx context.Context, p load.Partition, rows load.Rows) error {
-	if err := context.Cause(ctx); err != nil {
-		return err
-	}
-	if err := s.start(p); err != nil {
-		return err
-	}
-	f, linked := s.reuse[keyOf(p)]
-	var err error
-	switch {
-	case s.unchanged:
-	case linked:
-		err = s.linkFile(ctx, f)
-	default:
-		f, err = s.newFile(ctx, p, rows)
-	}
-	if err != nil {
-		return err
-	}
-	s.finish(p, f)
-	return nil
+	return s.write(ctx, p, func(f load.ManifestFile) error { return s.linkFile(ctx, f) },
+		func() (load.ManifestFile, error) { return s.newFile(ctx, p, rows) })
 }
 
 // place makes the folder of a file and returns the file's path.
