@@ -3,8 +3,8 @@ package privacy
 import (
 	"bytes"
 	"unicode"
-	"unicode/utf8"
 
+	"roistat-etl/internal/contact"
 	"roistat-etl/schemas"
 )
 
@@ -74,42 +74,13 @@ func digits(value []byte) (n int) {
 
 func isDigit(b byte) bool { return b >= '0' && b <= '9' }
 
-// appendDigits appends the digits of a phone; eleven that begin with 8, which is
-// how a number is dialled inside Russia, begin with 7.
-func appendDigits(dst, value []byte) []byte {
-	start := len(dst)
-	for _, b := range value {
-		if isDigit(b) {
-			dst = append(dst, b)
-		}
-	}
-	if len(dst)-start == 11 && dst[start] == '8' {
-		dst[start] = '7'
-	}
-	return dst
-}
-
 // appendNormal appends a value as it is hashed.
 func appendNormal(dst, value []byte, holds schemas.Holds) []byte {
 	switch actual(value, holds) {
 	case schemas.Phone:
-		return appendDigits(dst, value)
+		return contact.AppendPhone(dst, value)
 	case schemas.Email:
-		return appendLower(dst, bytes.TrimSpace(value))
+		return contact.AppendEmail(dst, value)
 	}
 	return append(dst, value...)
-}
-
-// appendLower appends the lower case of a text, letter by letter.
-func appendLower(dst, text []byte) []byte {
-	for len(text) > 0 {
-		r, size := utf8.DecodeRune(text)
-		if r == utf8.RuneError && size == 1 {
-			dst = append(dst, text[0])
-		} else {
-			dst = utf8.AppendRune(dst, unicode.ToLower(r))
-		}
-		text = text[size:]
-	}
-	return dst
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"unicode/utf8"
 
+	"roistat-etl/internal/contact"
 	"roistat-etl/schemas"
 )
 
@@ -31,7 +32,7 @@ func AppendMask(dst, value []byte, holds schemas.Holds) []byte {
 // maskPhone shows the last digits of a number that has more.
 func maskPhone(dst, value []byte) []byte {
 	start := len(dst)
-	dst = appendDigits(dst, value)
+	dst = contact.AppendPhone(dst, value)
 	hidden := len(dst) - start - shownDigits
 	if hidden <= 0 {
 		hidden = len(dst) - start
