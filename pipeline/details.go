@@ -58,13 +58,16 @@ func readKept(run mirror.Run) (*Report, error) {
 	return r, nil
 }
 
-// latest is the report of the last run that the mirror knows, or nil.
-func latest(ctx context.Context, m *mirror.Reader) (*Report, error) {
-	runs, err := m.Runs(ctx, 1)
-	if err != nil || len(runs) == 0 {
-		return nil, err
+// latestBut is the report of the last run that the mirror knows but for one run,
+// which may have been entered already, or nil.
+func latestBut(ctx context.Context, m *mirror.Reader, run string) (*Report, error) {
+	runs, err := m.Runs(ctx, 2)
+	for _, r := range runs {
+		if r.Run != run {
+			return readKept(r)
+		}
 	}
-	return readKept(runs[0])
+	return nil, err
 }
 
 // recall completes the report of a run that never had its mirror by what the
@@ -76,7 +79,7 @@ func (r *Report) recall(ctx context.Context, path string) {
 		return
 	}
 	defer m.Close() //nolint:errcheck // it was only read
-	if before, err := latest(ctx, m); err == nil && before != nil {
+	if before, err := latestBut(ctx, m, r.Run); err == nil && before != nil {
 		r.carry(before)
 		r.Details.NeverFetched = before.Details.NeverFetched
 	}

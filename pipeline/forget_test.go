@@ -66,7 +66,7 @@ func (e *Erasure) want(t testing.TB, o Outcome) *Erasure {
 // pending tells whether an erasure has not come to its end.
 func (s *stand) pending(t testing.TB) bool {
 	t.Helper()
-	st, err := ReadStatus(t.Context(), s.pipeline, 1)
+	st, err := ReadStatus(t.Context(), s.pipeline, StatusOptions{Runs: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -194,7 +194,8 @@ func (r *running) something() error {
 	return nil
 }
 
-// filled refuses to publish from a mirror that only imports have written to.
+// filled refuses to publish from a mirror that no run has brought anything into:
+// import and forget make one, too.
 func (r *running) filled(ctx context.Context) error {
 	by, err := r.mirror.Meta(ctx, metaExtracted)
 	if err == nil && by == "" && r.options.NoExtract {
@@ -218,7 +219,7 @@ func mirrorError(ctx context.Context, err error) error {
 
 // record keeps the report in the mirror, whatever came of the run.
 func (r *running) record(ctx context.Context) error {
-	before, err := latest(ctx, r.mirror.Reader)
+	before, err := latestBut(ctx, r.mirror.Reader, r.report.Run)
 	if err != nil {
 		return err
 	}
@@ -232,19 +233,6 @@ func (r *running) record(ctx context.Context) error {
 	})
 }
 
-// extractedOnce refuses to publish from a mirror that no run has brought anything
-// into: forget makes one, too.
-func (r *running) extractedOnce(ctx context.Context) error {
-	if !r.options.NoExtract {
-		return nil
-	}
-	by, err := r.mirror.Meta(ctx, metaExtracted)
-	if err == nil && by == "" {
-		err = nothingToPublish(r.pipeline.Mirror)
-	}
-	return err
-}
-
 // stages is the run proper: extract, transform, load.
 func (r *running) stages(ctx context.Context) (err error) {
 	if err := r.filled(ctx); err != nil {
@@ -254,7 +242,7 @@ func (r *running) stages(ctx context.Context) (err error) {
 		return err
 	}
 	_, _ = r.published(ctx) // for the report of a run that ends early; one that can't be read is asked again
-	if err := errors.Join(r.extractedOnce(ctx), r.finishCut(ctx), r.clean(ctx)); err != nil {
+	if err := errors.Join(r.finishCut(ctx), r.clean(ctx)); err != nil {
 		return err
 	}
 	if !r.options.NoExtract {

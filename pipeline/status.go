@@ -52,11 +52,17 @@ type PublishedInfo struct {
 	Error string `json:"error,omitempty"`
 }
 
-// ReadStatus reads a pipeline's status, with so many past runs, from its mirror
-// and destinations. A mirror that isn't there yet gives an empty status.
-func ReadStatus(ctx context.Context, p *config.Pipeline, runs int) (*Status, error) {
+// StatusOptions say how much of a status is wanted.
+type StatusOptions struct {
+	Runs int  // past runs
+	Use  bool // the age of each feed, and the calls of the last hour, too
+}
+
+// ReadStatus reads a pipeline's status from its mirror and destinations. A mirror
+// that isn't there yet gives an empty status.
+func ReadStatus(ctx context.Context, p *config.Pipeline, o StatusOptions) (*Status, error) {
 	s := &Status{Pipeline: p.Name, Runs: []Report{}, Destinations: []PublishedInfo{}, Project: p.Project, PerHour: p.API.PerHour}
-	if err := s.readMirror(ctx, p.Mirror, runs); err != nil {
+	if err := s.readMirror(ctx, p.Mirror, o); err != nil {
 		return nil, err
 	}
 	destinations, err := openDestinations(p)
@@ -69,7 +75,7 @@ func ReadStatus(ctx context.Context, p *config.Pipeline, runs int) (*Status, err
 	return s, closeDestinations(destinations)
 }
 
-func (s *Status) readMirror(ctx context.Context, path string, last int) (err error) {
+func (s *Status) readMirror(ctx context.Context, path string, o StatusOptions) (err error) {
 	m, err := mirror.OpenReader(ctx, path)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, mirror.ErrEmpty) {
 		return nil
@@ -83,8 +89,10 @@ func (s *Status) readMirror(ctx context.Context, path string, last int) (err err
 	if err != nil {
 		return err
 	}
-	if err := s.readUse(ctx, m, now); err != nil {
-		return err
+	if o.Use {
+		if err := s.readUse(ctx, m, now); err != nil {
+			return err
+		}
 	}
 	if s.Forgotten = stats.Forgotten; stats.Forgotten > 0 {
 		if s.Erasing, err = erasing(ctx, m); err != nil {
@@ -95,7 +103,7 @@ func (s *Status) readMirror(ctx context.Context, path string, last int) (err err
 	if !stats.Oldest.IsZero() {
 		s.Feeds.P50AgeS, s.Feeds.P95AgeS = seconds(stats.P50), seconds(stats.P95)
 	}
-	runs, err := m.Runs(ctx, last)
+	runs, err := m.Runs(ctx, o.Runs)
 	if err != nil {
 		return err
 	}

@@ -36,7 +36,7 @@ func (a *app) statusCommand() *cobra.Command {
 				return statusPage(cmd.Context(), list, page)
 			}
 			for _, p := range list {
-				s, err := readStatus(cmd.Context(), p, statusRuns)
+				s, err := readStatus(cmd.Context(), p, pipeline.StatusOptions{Runs: statusRuns})
 				if err != nil {
 					return err
 				}
@@ -52,8 +52,8 @@ func (a *app) statusCommand() *cobra.Command {
 	return cmd
 }
 
-func readStatus(ctx context.Context, p *config.Pipeline, runs int) (*pipeline.Status, error) {
-	s, err := pipeline.ReadStatus(ctx, p, runs)
+func readStatus(ctx context.Context, p *config.Pipeline, o pipeline.StatusOptions) (*pipeline.Status, error) {
+	s, err := pipeline.ReadStatus(ctx, p, o)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", p.Name, err)
 	}
@@ -64,7 +64,7 @@ func readStatus(ctx context.Context, p *config.Pipeline, runs int) (*pipeline.St
 func statusPage(ctx context.Context, list []*config.Pipeline, path string) error {
 	var all []*pipeline.Status
 	for _, p := range list {
-		s, err := readStatus(ctx, p, watch.PageRuns)
+		s, err := readStatus(ctx, p, pipeline.StatusOptions{Runs: watch.PageRuns, Use: true})
 		if err != nil {
 			return err
 		}

@@ -1,6 +1,7 @@
 package watch
 
 import (
+	"cmp"
 	_ "embed"
 	"fmt"
 	"html/template"
@@ -165,7 +166,7 @@ func rejects(s *pipeline.Status) []share {
 	}
 	counts := s.Runs[0].Details.Rejects
 	reasons := slices.SortedFunc(maps.Keys(counts), func(a, b schemas.Reason) int {
-		return int(max(min(counts[b]-counts[a], 1), -1))*2 + strings.Compare(string(a), string(b))
+		return cmp.Or(cmp.Compare(counts[b], counts[a]), cmp.Compare(a, b))
 	})
 	var out []share
 	for _, r := range reasons {
