@@ -18,7 +18,7 @@ import (
 // folder, and only counts what is written.
 type stage struct {
 	*book
-	d         *Destination
+	d      *Destination
 	before *published // nil: nothing
 	dir    string     // until the commit
 	held   *os.File   // the lock of dir
