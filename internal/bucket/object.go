@@ -35,7 +35,7 @@ type Object struct {
 	Text     []byte
 	ETag     string    // for Swap
 	Modified time.Time // by the server's clock
-	Read     time.Time // by the server's clock; zero if it doesn't say
+	Read     time.Time // by the server's clock, which may lag behind Modified by a second or two; zero if it doesn't say
 }
 
 // Get reads a small object. It fails with [ErrAbsent] if there is none.
