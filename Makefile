@@ -90,7 +90,7 @@ fuzz: ## every fuzz target in turn, FUZZTIME (1m) each; what one finds goes to i
 	@for p in $$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n1 dirname | sort -u); do \
 		for f in $$(go test -list='^Fuzz' $$p | grep '^Fuzz'); do \
 			echo "== $$p $$f"; \
-			go test -run='^$$' -fuzz="^$$f\$$" -fuzztime=$(FUZZTIME) $(ARGS) $$p; \
+			go test -run='^$$' -fuzz="^$$f\$$" -fuzztime=$(FUZZTIME) -fuzzminimizetime=1s $(ARGS) $$p; \
 		done; \
 	done
 
