@@ -34,7 +34,7 @@ func BenchmarkInsert(b *testing.B) {
 	t := schemas.Get(schemas.Visits)
 	for name, insert := range map[string]func(ctx context.Context, into string) error{
 		"arrow": func(ctx context.Context, into string) error {
-			_, err := d.insert(ctx, t, into, load.Partition{Table: t.ID, Month: "2025-06"}, each(visits))
+			_, err := newLoader(ctx, d).insert(ctx, t, into, load.Partition{Table: t.ID, Month: "2025-06"}, each(visits))
 			return err
 		},
 		"columns": func(ctx context.Context, into string) error { return d.insertColumns(ctx, into, visits) },

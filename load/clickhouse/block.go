@@ -44,16 +44,28 @@ func (b *block) add(rec arrow.Record) error {
 	return nil
 }
 
+// join appends the rows of another block of the table, which stays the caller's.
+func (b *block) join(other *block) {
+	for i, c := range b.columns {
+		c.join(other.columns[i])
+	}
+	b.rows += other.rows
+}
+
+// size is how many bytes the rows have so far.
+func (b *block) size() (n int) {
+	for _, c := range b.columns {
+		n += c.size()
+	}
+	return n
+}
+
 // full tells whether another record batch should begin a new block.
 func (b *block) full(next arrow.Record) bool {
 	if b.rows == 0 {
 		return false
 	}
-	size := 0
-	for _, c := range b.columns {
-		size += c.size()
-	}
-	return size >= maxBlockBytes || b.rows+next.NumRows() > maxBlockRows
+	return b.size() >= maxBlockBytes || b.rows+next.NumRows() > maxBlockRows
 }
 
 func (b *block) reset() {

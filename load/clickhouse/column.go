@@ -115,6 +115,22 @@ func (c *column) add(a arrow.Array) error {
 	return nil
 }
 
+// join appends the rows of another column of the same kind.
+func (c *column) join(o *column) {
+	if c.kind == schemas.Map { // entries are counted from the block's first on
+		before := uint64(len(c.low.keys))
+		for at := 0; at < len(o.ends); at += 8 {
+			c.ends = binary.LittleEndian.AppendUint64(c.ends, before+binary.LittleEndian.Uint64(o.ends[at:]))
+		}
+	}
+	if c.low != nil {
+		c.low.join(o.low)
+	}
+	c.rows += o.rows
+	c.nulls = append(c.nulls, o.nulls...)
+	c.values = append(c.values, o.values...)
+}
+
 // addFixed appends values of a fixed width. What lies under a null is zero.
 func (c *column) addFixed(a arrow.Array, width int) {
 	d := a.Data()
@@ -235,6 +251,19 @@ func (l *lowCardinality) place(s string) uint32 {
 		l.texts, l.values = append(l.texts, s), appendText(l.values, s)
 	}
 	return at
+}
+
+// join appends the keys of another dictionary, by their places in this one.
+func (l *lowCardinality) join(o *lowCardinality) {
+	places := make([]uint32, len(o.texts))
+	for i, s := range o.texts {
+		if i > 0 || !o.null { // null has the same place in both
+			places[i] = l.place(s)
+		}
+	}
+	for _, k := range o.keys {
+		l.keys = append(l.keys, places[k])
+	}
 }
 
 // The serialization of LowCardinality: a version before all blocks, then for

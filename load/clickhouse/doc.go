@@ -10,9 +10,9 @@
 //	client_journey …    the views
 //
 // Unchanged partitions come by hard link (ATTACH PARTITION FROM) once their rows
-// were counted; changed ones are inserted in blocks, each with a token of its
-// own, and counted and digested by the server. A table without a changed
-// partition is not rebuilt: its comment gets the new run.
+// were counted; changed ones are inserted in blocks, small ones together, each
+// block with a token of its own, and counted and digested by the server. A table
+// without a changed partition is not rebuilt: its comment gets the new run.
 //
 // # Commit
 //
@@ -32,5 +32,6 @@
 //
 // Each of the partitions that are written at once holds one block, of at most 16
 // MiB and one record batch more, encoded as it is sent: rows are copied once,
-// from the record batch.
+// from the record batch. Partitions of at most 1 MiB are copied once more, into a
+// block of their table: 8 MiB of them wait at most, and four blocks are on their way.
 package clickhouse

@@ -19,7 +19,7 @@ const (
 	readEvery = 3 * time.Second // how long ch-go reads before it looks whether it should stop
 )
 
-// inserter inserts one partition. It is not safe for concurrent use.
+// inserter sends blocks to one table. It is not safe for concurrent use.
 type inserter struct {
 	d      *Destination
 	into   string // the table
@@ -29,16 +29,11 @@ type inserter struct {
 	sent   int
 }
 
-// insert sends the rows of a partition in blocks, and returns how many there were.
-func (d *Destination) insert(ctx context.Context, t *schemas.Table, into string, p load.Partition, rows load.Rows) (n int64, err error) {
-	i := &inserter{d: d, into: into, token: into + "/" + partitionID(p), block: newBlock(t)}
-	defer func() {
-		if err == nil {
-			d.keep(i.client)
-			return
-		}
-		err = errors.Join(err, i.close())
-	}()
+// insert brings the rows of a partition to the table in blocks of its own, or
+// leaves them to those that travel together. It returns how many there were.
+func (l *loader) insert(ctx context.Context, t *schemas.Table, into string, p load.Partition, rows load.Rows) (n int64, err error) {
+	i := &inserter{d: l.d, into: into, token: into + "/" + partitionID(p), block: newBlock(t)}
+	defer func() { err = i.release(err) }()
 	for rec, err := range rows {
 		if err != nil {
 			return n, err
@@ -58,7 +53,19 @@ func (d *Destination) insert(ctx context.Context, t *schemas.Table, into string,
 			return n, err
 		}
 	}
+	if i.sent == 0 && i.block.size() <= maxShared {
+		return n, l.share(ctx, t, into, i.block)
+	}
 	return n, i.send(ctx)
+}
+
+// release gives back the connection, or closes it after an error.
+func (i *inserter) release(err error) error {
+	if err != nil {
+		return errors.Join(err, i.close())
+	}
+	i.d.keep(i.client)
+	return nil
 }
 
 // send inserts the block. A connection that breaks is replaced, and the block
@@ -96,6 +103,7 @@ func (i *inserter) try(ctx context.Context, token string) (err error) {
 		Body: "INSERT INTO " + schemas.Ident(i.into) + " (" + columnList(i.block.names) + ") VALUES", Input: in,
 		Settings: []ch.Setting{
 			ch.SettingInt("async_insert", 0),
+			ch.SettingInt("max_partitions_per_insert_block", maxTogether),
 			{Key: "insert_deduplication_token", Value: token, Important: true},
 		},
 	})

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"roistat-etl/load"
 	"roistat-etl/schemas"
@@ -20,11 +21,13 @@ type stage struct {
 	parts     []load.Partition
 	unchanged bool // everything is published already
 	checked   bool // it belongs to a ready
+	loader    *loader
 
 	build map[schemas.ID]string // tables that are built, and how they are called meanwhile
 	reuse map[key]bool          // partitions that are attached
 
-	mu   sync.Mutex // guards the two below
+	left atomic.Int64 // partitions that are still to be written
+	mu   sync.Mutex   // guards the two below
 	due  map[key]bool
 	done map[key]bool
 }
@@ -75,9 +78,10 @@ func (d *Destination) newStage(ctx context.Context, run load.Run, parts []load.P
 		return nil, err
 	}
 	s := &stage{
-		d: d, run: run, before: before, parts: parts,
+		d: d, run: run, before: before, parts: parts, loader: newLoader(ctx, d),
 		build: map[schemas.ID]string{}, reuse: map[key]bool{}, due: map[key]bool{}, done: map[key]bool{},
 	}
+	s.left.Store(int64(len(parts)))
 	for _, p := range parts {
 		if s.due[keyOf(p)] {
 			return nil, fmt.Errorf("%s is to be written twice", p)
@@ -156,7 +160,8 @@ func (d *Destination) ddl(t *schemas.Table, name string, m mark) string {
 
 func (s *stage) mark() mark { return mark{s.run.Run, s.run.Mirror} }
 
-// Write attaches the partition, or inserts it.
+// Write attaches the partition, or inserts it. A small one may wait for others of
+// its table; the last Write sends what waits.
 func (s *stage) Write(ctx context.Context, p load.Partition, rows load.Rows) error {
 	if err := context.Cause(ctx); err != nil {
 		return err
@@ -166,6 +171,11 @@ func (s *stage) Write(ctx context.Context, p load.Partition, rows load.Rows) err
 	}
 	if err := s.write(ctx, p, rows); err != nil {
 		return err
+	}
+	if s.left.Add(-1) == 0 {
+		if err := s.loader.flush(ctx); err != nil {
+			return err
+		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -197,7 +207,7 @@ func (s *stage) write(ctx context.Context, p load.Partition, rows load.Rows) err
 	case s.reuse[keyOf(p)]:
 		return nil
 	}
-	n, err := s.d.insert(ctx, schemas.Get(p.Table), name, p, rows)
+	n, err := s.loader.insert(ctx, schemas.Get(p.Table), name, p, rows)
 	if err != nil {
 		return err
 	}
@@ -270,8 +280,12 @@ func (s *stage) Abort(ctx context.Context) error {
 	if s.checked {
 		return nil
 	}
+	s.loader.stop(errAborted)
+	_ = s.loader.end() // whatever it was, a Write has said it
 	return s.discard(ctx)
 }
+
+var errAborted = errors.New("the publishing was given up")
 
 func (s *stage) discard(ctx context.Context) error {
 	var all []error

@@ -182,7 +182,7 @@ func (b *bench) insert(ctx context.Context, s *clickhouseServer, p place, way, d
 }
 
 func insertText(all []*publishing) string {
-	text := "\n### Insert\n\nThe record batches of a projection, all tables and partitions, into MergeTree tables: as a run writes them (one block a partition, encoded from the Arrow buffers), " +
+	text := "\n### Insert\n\nThe record batches of a projection, all tables and partitions, into MergeTree tables: as a run writes them (blocks encoded from the Arrow buffers, in which small partitions of a table travel together), " +
 		"and by clickhouse-go's columns (slices, one INSERT a batch of at most 65,536 rows), a partition a core. Both brought the same rows, by number and hashes a partition. " +
 		"Reading the batches and making the tables is not counted.\n\n" +
 		"| clients | rows | partitions | program | wall s | krows/s | client's CPU s | server's CPU s |\n|---|---|---|---|---|---|---|---|\n"
