@@ -22,13 +22,19 @@ import (
 // parquetBatch is how many rows of a Parquet file are read at once.
 const parquetBatch = 256
 
-// parquetRows reads Parquet.
+// parquetRows reads Parquet. The library reads what lies within structs and maps
+// in goroutines of its own, where a panic over a broken file can't be caught. So
+// scouts read each of these leaves first, by the same steps: what the library
+// can't bear happens to them.
 type parquetRows struct {
 	file    *file.Reader
-	records pqarrow.RecordReader
-	record  arrow.Record // belongs to records; nil: none yet
-	at      int          // row of record
-	next    int64        // row of the file
+	mem     memory.Allocator
+	scouts  []*pqarrow.ColumnReader
+	readers []*pqarrow.ColumnReader
+	batch   []arrow.Array // a column each; nil: none yet
+	rows    int           // of batch
+	at      int           // row of batch
+	next    int64         // row of the file
 	names   []string
 }
 
@@ -37,7 +43,7 @@ func openParquet(ctx context.Context, f *File, mem memory.Allocator) (p *parquet
 	props := parquet.NewReaderProperties(mem)
 	props.BufferedStreamEnabled = true // else a column's whole row group is read at once
 	props.BufferSize = textBuffer
-	p = &parquetRows{}
+	p = &parquetRows{mem: mem}
 	if p.file, err = file.NewParquetReader(io.NewSectionReader(f, 0, f.Size()), file.WithReadProps(props)); err != nil {
 		return nil, unreadable(err)
 	}
@@ -46,24 +52,70 @@ func openParquet(ctx context.Context, f *File, mem memory.Allocator) (p *parquet
 			err = errors.Join(err, p.Close())
 		}
 	}()
-	reader, err := pqarrow.NewFileReader(p.file, pqarrow.ArrowReadProperties{BatchSize: parquetBatch}, mem)
+	reader, err := pqarrow.NewFileReader(p.file, pqarrow.ArrowReadProperties{}, mem)
 	if err != nil {
 		return p, unreadable(err)
 	}
-	schema, err := reader.Schema()
-	if err != nil {
-		return p, unreadable(err)
-	}
-	for _, field := range schema.Fields() {
-		p.names = append(p.names, field.Name)
+	for _, field := range reader.Manifest.Fields {
+		p.names = append(p.names, field.Field.Name)
 	}
 	if err := checkHeader(p.names, func(int) place { return place{} }); err != nil {
 		return p, err
 	}
-	if p.records, err = reader.GetRecordReader(ctx, nil, nil); err != nil {
-		return p, unreadable(err)
+	return p, p.begin(ctx, reader)
+}
+
+// begin makes the readers of the columns, and before them their scouts.
+func (p *parquetRows) begin(ctx context.Context, reader *pqarrow.FileReader) (err error) {
+	fields := reader.Manifest.Fields
+	var nested []pqarrow.SchemaField
+	for _, field := range fields {
+		if len(field.Children) > 0 {
+			nested = leaves(nested, field)
+		}
 	}
-	return p, nil
+	reader.Manifest.Fields = nested
+	if p.scouts, err = p.columns(ctx, reader); err != nil {
+		return err
+	}
+	reader.Manifest.Fields = fields
+	p.readers, err = p.columns(ctx, reader)
+	return err
+}
+
+// leaves appends the leaves of a field.
+func leaves(list []pqarrow.SchemaField, field pqarrow.SchemaField) []pqarrow.SchemaField {
+	if len(field.Children) == 0 {
+		return append(list, field)
+	}
+	for _, child := range field.Children {
+		list = leaves(list, child)
+	}
+	return list
+}
+
+// columns makes a reader for each field of the manifest, over all row groups. Those
+// that it made before an error come with it.
+func (p *parquetRows) columns(ctx context.Context, reader *pqarrow.FileReader) (list []*pqarrow.ColumnReader, err error) {
+	all := map[int]bool{}
+	for i := range p.file.MetaData().Schema.NumColumns() {
+		all[i] = true
+	}
+	groups := make([]int, p.file.NumRowGroups())
+	for i := range groups {
+		groups[i] = i
+	}
+	for i, field := range reader.Manifest.Fields {
+		c, err := reader.GetFieldReader(ctx, i, all, groups)
+		if err == nil && c == nil {
+			err = fmt.Errorf("column %s has no values", field.Field.Name)
+		}
+		if err != nil {
+			return list, unreadable(err)
+		}
+		list = append(list, c)
+	}
+	return list, nil
 }
 
 // unreadable is what becomes of the library's errors.
@@ -84,21 +136,70 @@ func recovered(err *error) {
 // Next implements rows.
 func (p *parquetRows) Next(r *row) (err error) {
 	defer recovered(&err)
-	for p.record == nil || p.at == int(p.record.NumRows()) {
-		if !p.records.Next() {
-			if err := p.records.Err(); err != nil && !errors.Is(err, io.EOF) {
-				return unreadable(err)
-			}
+	if p.at == p.rows {
+		if err := p.fill(); err != nil {
+			return err
+		}
+		if p.rows == 0 {
 			return p.end()
 		}
-		p.record, p.at = p.records.Record(), 0
 	}
 	r.reset(p.next, place{p.next + 1, 1})
 	for i, name := range p.names {
-		p.value(r, name, p.record.Column(i), place{p.next + 1, int64(i) + 1})
+		p.value(r, name, p.batch[i], place{p.next + 1, int64(i) + 1})
 	}
 	p.at, p.next = p.at+1, p.next+1
 	return nil
+}
+
+// fill reads the next rows; none at the end of the file.
+func (p *parquetRows) fill() error {
+	p.release()
+	for _, scout := range p.scouts {
+		found, err := scout.NextBatch(parquetBatch)
+		if err != nil {
+			return unreadable(err)
+		}
+		found.Release()
+	}
+	for i, reader := range p.readers {
+		column, err := p.read(reader)
+		if err != nil {
+			return unreadable(err)
+		}
+		p.batch = append(p.batch, column)
+		if i > 0 && column.Len() != p.batch[0].Len() {
+			return badFile("the file can't be read as Parquet: %s has %d rows where %s has %d", p.names[i], column.Len(), p.names[0], p.batch[0].Len())
+		}
+	}
+	p.rows = p.batch[0].Len()
+	return nil
+}
+
+// read reads the next values of a column, as one array.
+func (p *parquetRows) read(reader *pqarrow.ColumnReader) (arrow.Array, error) {
+	found, err := reader.NextBatch(parquetBatch)
+	if err != nil {
+		return nil, err
+	}
+	defer found.Release()
+	switch chunks := found.Chunks(); len(chunks) {
+	case 0:
+		return array.MakeArrayOfNull(p.mem, found.DataType(), 0), nil
+	case 1:
+		chunks[0].Retain()
+		return chunks[0], nil
+	default:
+		return array.Concatenate(chunks, p.mem)
+	}
+}
+
+// release gives the batch back.
+func (p *parquetRows) release() {
+	for _, column := range p.batch {
+		column.Release()
+	}
+	p.batch, p.rows, p.at = p.batch[:0], 0, 0
 }
 
 // end demands as many rows as the footer counts.
@@ -190,8 +291,11 @@ func instant(t time.Time) string {
 // Close implements rows.
 func (p *parquetRows) Close() (err error) {
 	defer recovered(&err)
-	if p.records != nil {
-		p.records.Release()
+	p.release()
+	for _, list := range [][]*pqarrow.ColumnReader{p.scouts, p.readers} {
+		for _, c := range list {
+			c.Release()
+		}
 	}
 	return p.file.Close()
 }

@@ -130,10 +130,41 @@ func TestParquetFaults(t *testing.T) {
 	}
 }
 
+// nestedParquet is a file of n rows in groups of 700, with structs, maps and lists.
+func nestedParquet(t testing.TB, n int) string {
+	texts := arrow.BinaryTypes.String
+	schema := arrow.NewSchema([]arrow.Field{
+		nullable("id", arrow.PrimitiveTypes.Int64), nullable("name", texts), nullable("tags", arrow.ListOf(arrow.StructOf(nullable("tag", texts)))),
+		nullable("fields", arrow.MapOf(texts, texts)), nullable("address", arrow.StructOf(nullable("city", texts), nullable("geo", arrow.StructOf(nullable("lat", arrow.PrimitiveTypes.Float64))))),
+	}, nil)
+	var rows []string
+	for i := range n {
+		rows = append(rows, fmt.Sprintf(`{"id":%d,"name":"Client %d","tags":[{"tag":"a%d"},null],"fields":[{"key":"segment","value":"%d"}],"address":{"city":"c%d","geo":{"lat":%d.5}}}`, i, i, i, i%7, i, i))
+	}
+	return writeParquet(t, schema, "["+strings.Join(rows, ",")+"]", 700)
+}
+
+func TestNestedParquet(t *testing.T) {
+	r, faults, err := checked(t, nestedParquet(t, 2000))
+	if err != nil || len(faults) > 0 || r.Good != 2000 {
+		t.Fatal(err, faults, r)
+	}
+	want := `{"id":"1","name":"Client 1","fields":{"tags":"[{\"tag\":\"a1\"},null]","segment":"1","address":"{\"city\":\"c1\",\"geo\":{\"lat\":1.5}}"}}`
+	if diff := cmp.Diff(want, r.First[1]); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // TestBrokenParquet ends in an error that names the file's fault, or in rows, but
 // neither in a panic nor with memory that is kept.
 func TestBrokenParquet(t *testing.T) {
-	whole, err := os.ReadFile(clientsParquet(t, 500))
+	for name, path := range map[string]string{"flat": clientsParquet(t, 500), "nested": nestedParquet(t, 500)} {
+		t.Run(name, func(t *testing.T) { breakParquet(t, path) })
+	}
+}
+
+func breakParquet(t *testing.T, path string) {
+	whole, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
