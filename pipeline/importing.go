@@ -90,15 +90,15 @@ func (i *importing) check(ctx context.Context) error {
 
 // before tells, without the lock, what an earlier import has sent of the file.
 func (i *importing) before(ctx context.Context) (err error) {
-	m, err := mirror.OpenReader(ctx, i.pipeline.Mirror)
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, mirror.ErrEmpty) {
+	m, err := readIfAny(ctx, i.pipeline)
+	if err != nil {
+		return err
+	}
+	if m.Reader == nil {
 		return nil
 	}
-	if err != nil {
-		return mirrorError(ctx, err)
-	}
 	defer func() { err = errors.Join(err, m.Close()) }()
-	_, err = i.progress(ctx, m)
+	_, err = i.progress(ctx, m.Reader)
 	return err
 }
 

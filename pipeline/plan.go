@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"math"
 	"time"
 
@@ -35,7 +34,7 @@ type FeedsDue struct {
 
 // MakePlan tells what a run with these options would do. It asks the API for
 // one page of the list; the rest comes from the mirror and the destinations.
-func MakePlan(ctx context.Context, p *config.Pipeline, o Options) (*Plan, error) {
+func MakePlan(ctx context.Context, p *config.Pipeline, o Options) (_ *Plan, err error) {
 	client, err := newClient(p, o.Transport)
 	if err != nil {
 		return nil, classed(Misconfigured, "%w", err)
@@ -46,25 +45,26 @@ func MakePlan(ctx context.Context, p *config.Pipeline, o Options) (*Plan, error)
 		return nil, extractError(ctx, fmt.Errorf("list the clients: %w", err))
 	}
 	plan := &Plan{Pipeline: p.Name, Clients: page.Total, SchemaChanges: []string{}}
-	spent, err := plan.readMirror(ctx, p, o)
+	m, err := readIfAny(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, m.Close()) }()
+	spent, err := plan.readMirror(ctx, p, o, m.Reader)
 	if err != nil {
 		return nil, err
 	}
 	plan.cost(p, refreshOf(p, o).Budget, spent)
-	return plan, plan.readDestinations(ctx, p)
+	return plan, plan.readDestinations(ctx, p, m.Reader)
 }
 
-// readMirror counts what is due, and returns the calls that the last hour has seen.
-func (n *Plan) readMirror(ctx context.Context, p *config.Pipeline, o Options) (spent int64, err error) {
-	m, err := mirror.OpenReader(ctx, p.Mirror)
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, mirror.ErrEmpty) {
+// readMirror counts what is due, and returns the calls that the last hour has
+// seen. A pipeline that never ran has no mirror.
+func (n *Plan) readMirror(ctx context.Context, p *config.Pipeline, o Options, m *mirror.Reader) (spent int64, err error) {
+	if m == nil {
 		n.FeedsDue.Never = n.Clients
 		return 0, nil
 	}
-	if err != nil {
-		return 0, mirrorError(ctx, err)
-	}
-	defer func() { err = errors.Join(err, m.Close()) }()
 	now := time.Now()
 	refresh := refreshOf(p, o)
 	if refresh.FullSince, err = extract.FullSince(ctx, m, refresh.MaxAge, now); err != nil {
@@ -108,13 +108,13 @@ func (n *Plan) cost(p *config.Pipeline, budget, spent int64) {
 
 // readDestinations tells which tables a run would project anew, for other privacy
 // rules or for their version.
-func (n *Plan) readDestinations(ctx context.Context, p *config.Pipeline) (err error) {
+func (n *Plan) readDestinations(ctx context.Context, p *config.Pipeline, m *mirror.Reader) (err error) {
 	destinations, err := openDestinations(p)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, closeDestinations(destinations)) }()
-	changes, err := privacyChanges(ctx, p, destinations)
+	changes, err := privacyChanges(ctx, p, m, destinations)
 	if err != nil {
 		return err
 	}

@@ -3,9 +3,7 @@ package pipeline
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"slices"
 	"strings"
@@ -146,16 +144,12 @@ func (r *running) warnOfOlder(ctx context.Context, i int) error {
 	return err
 }
 
-// privacyChanges tells what other rules than those of what is published will rewrite.
-func privacyChanges(ctx context.Context, p *config.Pipeline, destinations []destination) (lines []string, err error) {
-	m, err := mirror.OpenReader(ctx, p.Mirror)
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, mirror.ErrEmpty) {
+// privacyChanges tells what other rules than those of what is published will
+// rewrite. The mirror may be nil: nothing was published from it.
+func privacyChanges(ctx context.Context, p *config.Pipeline, m *mirror.Reader, destinations []destination) (lines []string, err error) {
+	if m == nil {
 		return nil, nil
 	}
-	if err != nil {
-		return nil, mirrorError(ctx, err)
-	}
-	defer func() { err = errors.Join(err, m.Close()) }()
 	for _, d := range destinations {
 		changes, err := protectionChanges(ctx, m, d, protectionOf(p))
 		if err != nil {

@@ -29,15 +29,15 @@ var errEnough = errors.New("enough")
 // the order of the table, to each: as the privacy rules leave them. It publishes
 // and changes nothing.
 func Rejects(ctx context.Context, p *config.Pipeline, f RejectFilter, each func(Row) error) (err error) {
-	m, err := mirror.OpenReader(ctx, p.Mirror)
+	m, err := read(ctx, p)
 	if err != nil {
-		return mirrorError(ctx, err)
+		return err
 	}
 	defer func() { err = errors.Join(err, m.Close()) }()
 	opt := transformOptions(p)
 	opt.Rules = opt.Rules.Only(schemas.Get(schemas.Rejects)) // no other table is shown, nor its salt needed
 	s := &rejectScan{filter: f, each: each, projector: transform.New(memory.NewGoAllocator(), opt)}
-	err = s.scan(ctx, m)
+	err = s.scan(ctx, m.Reader)
 	if errors.Is(err, errEnough) {
 		return nil
 	}

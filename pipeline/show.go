@@ -7,7 +7,6 @@ import (
 
 	"github.com/apache/arrow/go/v17/arrow/memory"
 
-	"roistat-etl/extract/mirror"
 	"roistat-etl/pipeline/config"
 	"roistat-etl/schemas"
 	"roistat-etl/transform"
@@ -43,9 +42,9 @@ type RawClient struct {
 
 // ShowClient reads one client from a pipeline's mirror; nil if it isn't known there.
 func ShowClient(ctx context.Context, p *config.Pipeline, id int64) (_ *ClientView, err error) {
-	m, err := mirror.OpenReader(ctx, p.Mirror)
+	m, err := read(ctx, p)
 	if err != nil {
-		return nil, mirrorError(ctx, err)
+		return nil, err
 	}
 	defer func() { err = errors.Join(err, m.Close()) }()
 	at, forgotten, err := m.Forgotten(ctx, id)

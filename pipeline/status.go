@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"time"
 
 	"roistat-etl/extract/mirror"
@@ -62,7 +61,7 @@ type StatusOptions struct {
 // that isn't there yet gives an empty status.
 func ReadStatus(ctx context.Context, p *config.Pipeline, o StatusOptions) (*Status, error) {
 	s := &Status{Pipeline: p.Name, Runs: []Report{}, Destinations: []PublishedInfo{}, Project: p.Project, PerHour: p.API.PerHour}
-	if err := s.readMirror(ctx, p.Mirror, o); err != nil {
+	if err := s.readMirror(ctx, p, o); err != nil {
 		return nil, err
 	}
 	destinations, err := openDestinations(p)
@@ -75,13 +74,13 @@ func ReadStatus(ctx context.Context, p *config.Pipeline, o StatusOptions) (*Stat
 	return s, closeDestinations(destinations)
 }
 
-func (s *Status) readMirror(ctx context.Context, path string, o StatusOptions) (err error) {
-	m, err := mirror.OpenReader(ctx, path)
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, mirror.ErrEmpty) {
-		return nil
-	}
+func (s *Status) readMirror(ctx context.Context, p *config.Pipeline, o StatusOptions) (err error) {
+	m, err := readIfAny(ctx, p)
 	if err != nil {
-		return mirrorError(ctx, err)
+		return err
+	}
+	if m.Reader == nil {
+		return nil
 	}
 	defer func() { err = errors.Join(err, m.Close()) }()
 	now := time.Now()
@@ -90,12 +89,12 @@ func (s *Status) readMirror(ctx context.Context, path string, o StatusOptions) (
 		return err
 	}
 	if o.Use {
-		if err := s.readUse(ctx, m, now); err != nil {
+		if err := s.readUse(ctx, m.Reader, now); err != nil {
 			return err
 		}
 	}
 	if s.Forgotten = stats.Forgotten; stats.Forgotten > 0 {
-		if s.Erasing, err = erasing(ctx, m); err != nil {
+		if s.Erasing, err = erasing(ctx, m.Reader); err != nil {
 			return err
 		}
 	}

@@ -189,7 +189,7 @@ func (r *mirrorRows) note(ctx context.Context, m *mirror.Reader, destinations []
 }
 
 func (v *verifier) projectMirror(ctx context.Context) (_ *mirrorRows, err error) {
-	m, err := mirror.OpenReader(ctx, v.pipeline.Mirror)
+	m, err := read(ctx, v.pipeline)
 	if err != nil {
 		return nil, err
 	}
@@ -198,15 +198,15 @@ func (v *verifier) projectMirror(ctx context.Context) (_ *mirrorRows, err error)
 	if rows.now, err = protectionOf(v.pipeline).encode(); err != nil {
 		return nil, err
 	}
-	if err := rows.note(ctx, m, v.destinations); err != nil {
+	if err := rows.note(ctx, m.Reader, v.destinations); err != nil {
 		return nil, err
 	}
-	spool, err := load.NewSpool(filepath.Dir(v.pipeline.Mirror))
+	spool, err := load.NewSpool(filepath.Dir(m.Path()))
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, spool.Close()) }()
-	projected, err := project(ctx, memory.NewGoAllocator(), m, spool, transformOptions(v.pipeline), runtime.GOMAXPROCS(0))
+	projected, err := project(ctx, memory.NewGoAllocator(), m.Reader, spool, transformOptions(v.pipeline), runtime.GOMAXPROCS(0))
 	if err != nil {
 		return nil, err
 	}

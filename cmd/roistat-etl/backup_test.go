@@ -145,6 +145,63 @@ func TestTwoPodsAtOnce(t *testing.T) {
 	}
 }
 
+// TestReadingOnAnEmptyDisk asks a machine without the mirror what another has
+// done, while that is at it again.
+func TestReadingOnAnEmptyDisk(t *testing.T) {
+	p := newPods(t)
+	temp := t.TempDir()
+	env := []string{"TMPDIR=" + temp}
+	if f := want(t, 0, p.etl(p.pod(t), env, "plan")); !strings.Contains(f.stdout, "60 never read") {
+		t.Errorf("before the first run:\n%s", f.stdout)
+	}
+	want(t, 0, p.etl(p.pod(t), nil, "run"))
+	p.sim.faults(t, `[{"kind":"delay","method":"feed","n":2000}]`)
+	at := p.etl(p.pod(t), nil, "run", "--full")
+	if err := at.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = at.Process.Kill(); _ = at.Wait() }() // it was only to hold the lease
+	holds(t, filepath.Join(p.store(), "lease.json"))
+	for says, args := range map[string][]string{
+		"0 never read":           {"plan"},
+		"as the mirror projects": {"verify"},
+		`"table":"raw"`:          {"show", "1", "--json"},
+		`"outcome":"ok"`:         {"status", "--json"},
+		"":                       {"rejects"},
+	} {
+		dir := p.pod(t)
+		f := want(t, 0, p.etl(dir, env, args...))
+		if !strings.Contains(f.stdout, says) {
+			t.Errorf("%s doesn't say %q:\n%s", args, says, f.stdout)
+		}
+		if left := append(entries(t, temp), entries(t, dir)...); len(left) != 1 { // pipelines.yaml
+			t.Errorf("%s has left %q", args, left)
+		}
+	}
+	for code, fault := range map[int]s3test.Fault{
+		1: {Match: "/mirrors/", Cut: true},
+		2: {Match: "/mirrors/", Status: 403, Code: "AccessDenied"},
+	} {
+		p.proxy.Set(fault)
+		want(t, code, p.etl(p.pod(t), env, "status"))
+		if left := entries(t, temp); len(left) > 0 {
+			t.Errorf("left: %q", left)
+		}
+	}
+}
+
+func entries(t testing.TB, dir string) (names []string) {
+	t.Helper()
+	list, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range list {
+		names = append(names, e.Name())
+	}
+	return names
+}
+
 // TestASignalSavesTheMirror interrupts a first night and goes on on an empty disk.
 func TestASignalSavesTheMirror(t *testing.T) {
 	p := newPods(t)

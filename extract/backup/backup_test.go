@@ -309,6 +309,46 @@ func TestWhatIsCutShortIsNeverUsed(t *testing.T) {
 	}
 }
 
+// TestCopiesAreReadWithoutALease reads while a run saves, and removes the copy
+// that was about to be read.
+func TestCopiesAreReadWithoutALease(t *testing.T) {
+	s := newStand(t)
+	if p, err := s.Copy(t.Context(), disk(t)); p != nil || err != nil {
+		t.Errorf("of nothing: %v, %v", p, err)
+	}
+	p := s.mustBegin(t, disk(t), "run-1")
+	defer p.end()
+	p.keep("a", "1")
+	p.save("run-1")
+	path := disk(t)
+	s.proxy.Set(s3test.Fault{Method: "GET", Match: "/copies/", Times: 1, Do: func() {
+		p.keep("a", "2")
+		p.save("run-2")
+		if err := p.lease.Erase(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}, Status: 404, Code: "NoSuchKey"})
+	got, err := s.Copy(t.Context(), path)
+	if err != nil || got.Run != "run-2" || s.proxy.Struck() != 1 {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	m, err := mirror.OpenReader(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a, err := m.Meta(t.Context(), "a"); err != nil || a != "2" {
+		t.Errorf("%q, %v", a, err)
+	}
+	if err := m.Close(); err != nil {
+		t.Error(err)
+	}
+	s.proxy.Set(s3test.Fault{Method: "GET", Match: "/copies/", Status: 404, Code: "NoSuchKey"})
+	var refused *RefusedError
+	if _, err := s.Copy(t.Context(), disk(t)); !errors.As(err, &refused) || !strings.Contains(err.Error(), damaged) {
+		t.Errorf("a copy that is gone: %v", err)
+	}
+}
+
 // damage changes a byte of an object.
 func damage(t testing.TB, s *stand, name string) {
 	t.Helper()

@@ -206,37 +206,66 @@ func (l *Lease) Restore(ctx context.Context) (bool, error) {
 	if p == nil {
 		return false, nil
 	}
-	plain, packed := l.path+".restore", l.path+".restore.zst"
-	err := errors.Join(remove(plain), remove(packed))
-	if err == nil {
-		err = l.fetch(ctx, p, packed)
-	}
-	if err == nil {
-		err = unpack(ctx, packed, plain)
-	}
-	if err == nil {
-		err = l.same(ctx, p, plain)
-	}
+	plain := l.path + ".restore"
+	err := l.store.bring(ctx, p, plain)
 	if err == nil {
 		err = l.place(plain)
 	}
-	err = errors.Join(err, remove(packed), remove(plain), remove(plain+"-shm"), remove(plain+"-wal"))
-	if err != nil {
+	if err = errors.Join(err, remove(plain), remove(plain+"-shm"), remove(plain+"-wal")); err != nil {
 		return false, refused(fmt.Errorf("restore the mirror from %s: %w", l.store.at.URL(p.Key), err))
 	}
 	return true, nil
 }
 
+// Copy puts the latest copy at a path where there is no file, for reading: it
+// takes no lease, and may be older than the mirror of a run that is at work. It
+// returns nil if nothing was ever saved.
+func (s *Store) Copy(ctx context.Context, path string) (*Pointer, error) {
+	for {
+		p, err := s.Latest(ctx)
+		if p == nil || err != nil {
+			return nil, err
+		}
+		err = s.bring(ctx, p, path)
+		if errors.Is(err, bucket.ErrAbsent) { // runs may have gone on and removed it
+			if now, again := s.Latest(ctx); again == nil && now != nil && now.Key != p.Key {
+				continue
+			}
+		}
+		if err != nil {
+			return nil, refused(fmt.Errorf("read the mirror's copy %s: %w", s.at.URL(p.Key), err))
+		}
+		return p, nil
+	}
+}
+
+// bring puts a copy at a path, unpacked, and makes sure that it is what the
+// pointer names. What was there before a failure is not left as it was.
+func (s *Store) bring(ctx context.Context, p *Pointer, plain string) error {
+	packed := plain + ".zst"
+	err := errors.Join(remove(plain), remove(packed))
+	if err == nil {
+		err = s.fetch(ctx, p, packed)
+	}
+	if err == nil {
+		err = unpack(ctx, packed, plain)
+	}
+	if err == nil {
+		err = same(ctx, p, plain)
+	}
+	return errors.Join(err, remove(packed))
+}
+
 const damaged = "remove copy.json beside it to read everything anew, or let it name the copy before"
 
 // fetch fetches a copy, and refuses one that is not what the pointer says.
-func (l *Lease) fetch(ctx context.Context, p *Pointer, to string) error {
+func (s *Store) fetch(ctx context.Context, p *Pointer, to string) error {
 	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
 	c := &counted{to: out, hash: sha256.New()}
-	err = errors.Join(l.store.at.Fetch(ctx, p.Key, p.Bytes, c), out.Close())
+	err = errors.Join(s.at.Fetch(ctx, p.Key, p.Bytes, c), out.Close())
 	if errors.Is(err, bucket.ErrAbsent) || errors.Is(err, bucket.ErrSize) {
 		return &RefusedError{fmt.Errorf("%w: %s", err, damaged)}
 	}
@@ -272,7 +301,7 @@ func unpack(ctx context.Context, from, to string) (err error) {
 }
 
 // same makes sure that a file is the mirror that the pointer names.
-func (l *Lease) same(ctx context.Context, p *Pointer, path string) (err error) {
+func same(ctx context.Context, p *Pointer, path string) (err error) {
 	m, err := mirror.OpenReader(ctx, path)
 	if err != nil {
 		return err
