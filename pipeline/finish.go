@@ -9,6 +9,7 @@ import (
 // finish completes the report by what became of the run.
 func (r *running) finish(err error) {
 	class := r.classify(err)
+	r.failed = err
 	r.report.Outcome, r.report.ExitCode = class.Outcome(), r.options.ExitCode(class)
 	r.report.FinishedAt = time.Now().UTC().Truncate(time.Millisecond)
 	if err != nil {

@@ -70,8 +70,8 @@ func Run(ctx context.Context, p *config.Pipeline, o Options) *Report {
 	if err == nil {
 		err = r.locked(ctx)
 	}
-	if err != nil { // nothing else has said so
-		r.finish(err)
+	if err != nil { // what went wrong after the report had been finished
+		r.finish(errors.Join(r.failed, err))
 	}
 	if r.mirror == nil {
 		r.report.recall(context.WithoutCancel(ctx), p.Mirror)
@@ -92,6 +92,7 @@ type running struct {
 	extracted    *extract.Result
 	live         int64 // clients, of the projection that is published
 	erased       erased
+	failed       error // as the report says it
 }
 
 // locked runs with the mirror held.
@@ -135,12 +136,12 @@ func (r *running) whole(ctx context.Context, stages func(context.Context) error)
 		err = errors.Join(err, unlisted)
 		r.finish(err)
 	}
-	unkept := errors.Join(r.record(unhurried), closeDestinations(r.destinations))
+	unkept := r.record(unhurried)
 	if unsaved := r.held.last(ctx); unsaved != nil {
 		r.finish(errors.Join(err, unsaved))
-		unkept = errors.Join(unkept, r.record(unhurried))
+		unkept = r.record(unhurried)
 	}
-	return unkept
+	return errors.Join(unkept, closeDestinations(r.destinations))
 }
 
 // open takes the mirror, waiting for it as long as was asked for. The run is

@@ -202,6 +202,43 @@ func entries(t testing.TB, dir string) (names []string) {
 	return names
 }
 
+// TestThePodsDiskIsFull gives a first night too little room: for the feeds, and for
+// the copy of the mirror. Nothing is shown, and with room it goes on.
+func TestThePodsDiskIsFull(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root may mount a disk that is full soon; make test runs as root")
+	}
+	for _, size := range []string{"200k", "600k"} {
+		t.Run(size, func(t *testing.T) {
+			p := newPods(t)
+			dir := p.pod(t)
+			data := filepath.Join(dir, "data")
+			if err := errors.Join(os.Mkdir(data, 0o700), syscall.Mount("pod", data, "tmpfs", 0, "size="+size)); err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() {
+				if err := syscall.Unmount(data, 0); err != nil {
+					t.Error(err)
+				}
+			})
+			f := want(t, 1, p.etl(dir, nil, "run"))
+			for _, says := range []string{"the disk is full", "nothing was published", "run again later", "keep the report"} {
+				if !strings.Contains(f.stdout, says) || p.shown(t) != "" {
+					t.Errorf("shows %q and doesn't say %q:\n%s", p.shown(t), says, f.stdout)
+				}
+			}
+			before := p.sim.feedCalls(t)
+			if err := syscall.Mount("pod", data, "tmpfs", syscall.MS_REMOUNT, "size=100m"); err != nil {
+				t.Fatal(err)
+			}
+			want(t, 0, p.etl(dir, nil, "run"))
+			if calls := p.sim.feedCalls(t); p.shown(t) == "" || calls > 60+8 { // those in flight
+				t.Errorf("shows %q, %d feeds were read for 60 clients, %d of them before", p.shown(t), calls, before)
+			}
+		})
+	}
+}
+
 // TestASignalSavesTheMirror interrupts a first night and goes on on an empty disk.
 func TestASignalSavesTheMirror(t *testing.T) {
 	p := newPods(t)
