@@ -225,8 +225,10 @@ func (p *processes) steps() error {
 		t := &p.schedule.Steps[i]
 		if t.Night > 0 {
 			p.recorder.server.Night(1, t.Night)
+		}
+		if t.Night > 0 || t.Full && p.ended() {
 			for _, k := range p.kills {
-				k.answered = nil // a new night asks again
+				k.answered = nil // a new night asks again, and so does a full reading that begins
 			}
 		}
 		f, found, err := p.run(t)
