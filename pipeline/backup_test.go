@@ -20,7 +20,7 @@ func newBacked(t *testing.T) (*stand, *s3test.Server, *s3test.Proxy) {
 	proxy := server.Proxy(t)
 	proxy.Use(t)
 	s.pipeline.MirrorBackup = "s3://bucket/copies"
-	s.pipeline.API.PerSecond = 40
+	s.pipeline.API.PerSecond = 25
 	return s, server, proxy
 }
 
