@@ -93,7 +93,7 @@ func (i *inserter) send(ctx context.Context) error {
 func (i *inserter) try(ctx context.Context, token string) (err error) {
 	if i.client == nil {
 		if i.client, err = i.d.dial(ctx); err != nil {
-			return err
+			return stopped(ctx, err)
 		}
 	}
 	in := i.block.input()
@@ -107,13 +107,18 @@ func (i *inserter) try(ctx context.Context, token string) (err error) {
 			{Key: "insert_deduplication_token", Value: token, Important: true},
 		},
 	})
-	if stop := context.Cause(waiting); err != nil && stop != nil {
-		err = errors.Join(stop, err)
-	}
 	if err != nil {
-		return errors.Join(err, i.close())
+		return errors.Join(stopped(waiting, err), i.close())
 	}
 	return nil
+}
+
+// stopped adds to an error why its context has ended, if it has.
+func stopped(ctx context.Context, err error) error {
+	if why := context.Cause(ctx); why != nil {
+		return errors.Join(why, err)
+	}
+	return err
 }
 
 // errSilent says that the server took a block and didn't answer.
