@@ -31,7 +31,7 @@ type parquetRows struct {
 	mem     memory.Allocator
 	scouts  []*pqarrow.ColumnReader
 	readers []*pqarrow.ColumnReader
-	batch   []arrow.Array // a column each; nil: none yet
+	batch   []arrow.Array // a column each
 	rows    int           // of batch
 	at      int           // row of batch
 	next    int64         // row of the file

@@ -174,7 +174,7 @@ func TestReadingOnAnEmptyDisk(t *testing.T) {
 		if !strings.Contains(f.stdout, says) {
 			t.Errorf("%s doesn't say %q:\n%s", args, says, f.stdout)
 		}
-		if left := append(entries(t, temp), entries(t, dir)...); len(left) != 1 { // pipelines.yaml
+		if left := append(names(t, temp), names(t, dir)...); len(left) != 1 { // pipelines.yaml
 			t.Errorf("%s has left %q", args, left)
 		}
 	}
@@ -184,22 +184,10 @@ func TestReadingOnAnEmptyDisk(t *testing.T) {
 	} {
 		p.proxy.Set(fault)
 		want(t, code, p.etl(p.pod(t), env, "status"))
-		if left := entries(t, temp); len(left) > 0 {
+		if left := names(t, temp); len(left) > 0 {
 			t.Errorf("left: %q", left)
 		}
 	}
-}
-
-func entries(t testing.TB, dir string) (names []string) {
-	t.Helper()
-	list, err := os.ReadDir(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, e := range list {
-		names = append(names, e.Name())
-	}
-	return names
 }
 
 // TestThePodsDiskIsFull gives a first night too little room: for the feeds, and for

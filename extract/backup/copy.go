@@ -239,8 +239,9 @@ func (s *Store) Copy(ctx context.Context, path string) (*Pointer, error) {
 	}
 }
 
-// bring puts a copy at a path, unpacked, and makes sure that it is what the
-// pointer names. What was there before a failure is not left as it was.
+// bring puts a copy at a path, unpacked, in the place of what was there, and makes
+// sure that it is what the pointer names. After an error what is at the path is
+// the caller's to remove.
 func (s *Store) bring(ctx context.Context, p *Pointer, plain string) error {
 	packed := plain + ".zst"
 	err := errors.Join(remove(plain), remove(packed))

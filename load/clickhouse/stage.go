@@ -281,7 +281,7 @@ func (s *stage) Abort(ctx context.Context) error {
 		return nil
 	}
 	s.loader.stop(errAborted)
-	_ = s.loader.end() // whatever it was, a Write has said it
+	_ = s.loader.end() // how it ended: the publishing fails in any case
 	return s.discard(ctx)
 }
 
