@@ -120,6 +120,8 @@ func (c *Client) ask(ctx context.Context, method, path string, query url.Values,
 	// A body that can't be had again keeps net/http from sending a GET twice;
 	// cancelling alone, see once, may come too late for the second writing.
 	req.Body, req.GetBody = io.NopCloser(bytes.NewReader(question)), nil
+	// Not sent; without it net/http finds out by a goroutine and a timer that a GET's body is empty.
+	req.TransferEncoding = []string{"identity"}
 	resp, err := c.http.Do(req)
 	if err != nil {
 		return nil, c.lost(ctx, 0, err)

@@ -18,7 +18,11 @@ import (
 )
 
 func TestQuestions(t *testing.T) {
-	type question struct{ Method, URL, Body string }
+	type question struct {
+		Method, URL, Body string
+		Length            int64
+		Encoding          []string
+	}
 	var asked question
 	var header http.Header
 	c := serve(t, Options{UserAgent: "roistat-etl/1"}, func(w http.ResponseWriter, r *http.Request) {
@@ -26,34 +30,34 @@ func TestQuestions(t *testing.T) {
 		if err != nil {
 			t.Error(err)
 		}
-		asked, header = question{r.Method, r.URL.String(), string(body)}, r.Header
+		asked, header = question{r.Method, r.URL.String(), string(body), r.ContentLength, r.TransferEncoding}, r.Header
 		says(200, `{"status":"success","clients":[{"id":1},5],"total":"7","feed":[{},[[]],1],"data":{},"total_count":0}`)(w, r)
 	})
 	page, err := c.List(t.Context(), ListQuestion{Filters: json.RawMessage(`[["revenue",">",0]]`), Limit: 10, Offset: 20})
 	if err != nil || page.Total != 7 || len(page.Rows) != 2 || string(page.Rows[0]) != `{"id":1}` || string(page.Rows[1]) != "5" {
 		t.Errorf("list: %+v, %v", page, err)
 	}
-	if diff := cmp.Diff(question{"POST", "/project/clients?project=12345", `{"filters":[["revenue",">",0]],"limit":10,"offset":20}`}, asked); diff != "" {
+	if diff := cmp.Diff(question{"POST", "/project/clients?project=12345", `{"filters":[["revenue",">",0]],"limit":10,"offset":20}`, 54, nil}, asked); diff != "" {
 		t.Errorf("list (-want +got): %s", diff)
 	}
 	feed, err := c.Feed(t.Context(), 123)
 	if err != nil || feed.Items != 3 || string(feed.JSON) != `[{},[[]],1]` {
 		t.Errorf("feed: %+v, %v", feed, err)
 	}
-	if diff := cmp.Diff(question{"GET", "/project/clients/detail/feed?client=123&project=12345", ""}, asked); diff != "" {
+	if diff := cmp.Diff(question{"GET", "/project/clients/detail/feed?client=123&project=12345", "", 0, nil}, asked); diff != "" {
 		t.Errorf("feed (-want +got): %s", diff)
 	}
 	contacts, err := c.Contacts(t.Context(), ContactsQuestion{Metrics: []string{"sent"}, Campaigns: []int64{2}, Limit: 1000})
 	if err != nil || contacts.Total != 0 || len(contacts.Rows) != 0 {
 		t.Errorf("contacts: %+v, %v", contacts, err)
 	}
-	if diff := cmp.Diff(question{"POST", "/project/clients/campaign/contact/list?project=12345", `{"metric_ids":["sent"],"campaign_ids":[2],"limit":1000,"offset":0}`}, asked); diff != "" {
+	if diff := cmp.Diff(question{"POST", "/project/clients/campaign/contact/list?project=12345", `{"metric_ids":["sent"],"campaign_ids":[2],"limit":1000,"offset":0}`, 66, nil}, asked); diff != "" {
 		t.Errorf("contacts (-want +got): %s", diff)
 	}
 	if err := c.Import(t.Context(), []byte(`[{"id":"1","name":"A"}]`)); err != nil {
 		t.Errorf("import: %v", err)
 	}
-	if diff := cmp.Diff(question{"POST", "/project/clients/import?project=12345", `[{"id":"1","name":"A"}]`}, asked); diff != "" {
+	if diff := cmp.Diff(question{"POST", "/project/clients/import?project=12345", `[{"id":"1","name":"A"}]`, 23, nil}, asked); diff != "" {
 		t.Errorf("import (-want +got): %s", diff)
 	}
 	for name, want := range map[string]string{"Api-Key": testKey, "Use-Http-Code": "1", "Content-Type": "application/json", "User-Agent": "roistat-etl/1"} {
