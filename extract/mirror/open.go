@@ -138,7 +138,7 @@ func dsn(path string, pragmas ...string) string {
 }
 
 func openReader(path string) (*Reader, error) {
-	db, err := sql.Open("sqlite", dsn(path, "query_only(1)", "cache_size(-8192)"))
+	db, err := sql.Open("sqlite", dsn(path, "query_only(1)"))
 	if err != nil {
 		return nil, wrap(path, "open", err)
 	}

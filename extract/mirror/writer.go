@@ -35,7 +35,7 @@ type tx struct {
 }
 
 func openWriter(ctx context.Context, path string) (_ *writer, err error) {
-	db, err := sql.Open("sqlite", dsn(path, "journal_mode(WAL)", "synchronous(FULL)", "secure_delete(1)", "wal_autocheckpoint(4000)", "cache_size(-16384)"))
+	db, err := sql.Open("sqlite", dsn(path, "journal_mode(WAL)", "synchronous(FULL)", "secure_delete(1)"))
 	if err != nil {
 		return nil, wrap(path, "open", err)
 	}
