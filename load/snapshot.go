@@ -11,6 +11,7 @@ import (
 	"iter"
 	"os"
 	"slices"
+	"sync"
 
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/arrow/memory"
@@ -51,8 +52,9 @@ type Rows = iter.Seq2[arrow.Record, error]
 
 // Snapshot is the rows of all tables at one moment. It is safe for concurrent use.
 type Snapshot struct {
-	file  *os.File
-	parts map[partKey]*part
+	file    *os.File
+	parts   map[partKey]*part
+	readers sync.Pool // *bufio.Reader
 }
 
 // Partitions lists all partitions by table and month. Every table has at least one.
@@ -110,7 +112,8 @@ func (n *Snapshot) records(ctx context.Context, mem memory.Allocator, p Partitio
 	}
 	d := row.NewDecoder(mem, schemas.Get(p.Table))
 	defer d.Release()
-	in := &rowReader{in: bufio.NewReaderSize(&chunkReader{file: n.file, chunks: part.chunks, pages: part.pages}, readBuffer)}
+	in := &rowReader{in: n.reader(part)}
+	defer n.readers.Put(in.in)
 	for left := part.sum.Rows; left > 0; {
 		if err := context.Cause(ctx); err != nil {
 			return err
@@ -125,6 +128,16 @@ func (n *Snapshot) records(ctx context.Context, mem memory.Allocator, p Partitio
 		}
 	}
 	return in.end()
+}
+
+// reader returns a reader of the part's bytes, whose buffer served others before.
+func (n *Snapshot) reader(p *part) *bufio.Reader {
+	from := &chunkReader{file: n.file, chunks: p.chunks, pages: p.pages}
+	if r, ok := n.readers.Get().(*bufio.Reader); ok {
+		r.Reset(from)
+		return r
+	}
+	return bufio.NewReaderSize(from, readBuffer)
 }
 
 // find returns the part of a partition; nil if it has no rows.
