@@ -44,7 +44,7 @@ func BenchmarkWrite(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		if _, err := encode(context.Background(), f, schemas.Get(schemas.Visits), d.codec, 0, rows); err != nil {
+		if _, err := newSink().file(context.Background(), f, schemas.Get(schemas.Visits), d.codec, 0, rows); err != nil {
 			b.Fatal(err)
 		}
 		if err := f.Close(); err != nil {
@@ -66,7 +66,7 @@ func BenchmarkReadBack(b *testing.B) {
 		b.Fatal(err)
 	}
 	defer f.Close()
-	w, err := encode(context.Background(), f, schemas.Get(schemas.Visits), d.codec, 0, rows)
+	w, err := newSink().file(context.Background(), f, schemas.Get(schemas.Visits), d.codec, 0, rows)
 	if err != nil {
 		b.Fatal(err)
 	}

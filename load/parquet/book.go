@@ -23,6 +23,8 @@ type book struct {
 	unchanged bool // nothing is built: exactly this is published
 	checked   bool // it belongs to what only has to be shown
 
+	sinks sync.Pool // *sink
+
 	mu    sync.Mutex                // guards the two below
 	state map[key]progress          // of each of parts
 	files map[key]load.ManifestFile // written, linked or copied
@@ -170,9 +172,14 @@ func (b *book) views(place func(path string) string) string {
 }
 
 // writeFile encodes a partition into a new file, which is its entry's from then on.
-func writeFile(ctx context.Context, file io.Writer, codec compress.Compression, p load.Partition, rows load.Rows) (load.ManifestFile, error) {
+func (b *book) writeFile(ctx context.Context, file io.Writer, codec compress.Compression, p load.Partition, rows load.Rows) (load.ManifestFile, error) {
 	f := load.ManifestFile{Path: filePath(p.Table, p.Month), Partition: p.Month, Rows: p.Rows, Digest: p.Digest}
-	w, err := encode(ctx, file, schemas.Get(p.Table), codec, p.LargestRow, rows)
+	s, ok := b.sinks.Get().(*sink)
+	if !ok {
+		s = newSink()
+	}
+	defer b.sinks.Put(s)
+	w, err := s.file(ctx, file, schemas.Get(p.Table), codec, p.LargestRow, rows)
 	if err == nil && w.rows != p.Rows {
 		err = fmt.Errorf("%d rows came, there should be %d", w.rows, p.Rows)
 	}

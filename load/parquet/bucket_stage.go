@@ -122,7 +122,7 @@ func (s *bucketStage) put(ctx context.Context, p load.Partition, rows load.Rows)
 		return f, err
 	}
 	defer func() { err = errors.Join(err, file.Close()) }()
-	if f, err = writeFile(ctx, file, s.b.codec, p, rows); err != nil {
+	if f, err = s.writeFile(ctx, file, s.b.codec, p, rows); err != nil {
 		return f, fmt.Errorf("write the file: %w", err)
 	}
 	if err := confirm(ctx, file, schemas.Get(p.Table), f); err != nil {

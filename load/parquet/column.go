@@ -1,14 +1,15 @@
 package parquet
 
 import (
+	"bufio"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 
+	"github.com/apache/thrift/lib/go/thrift"
 	"github.com/xitongsys/parquet-go/layout"
 	"github.com/xitongsys/parquet-go/parquet"
-	"github.com/xitongsys/parquet-go/source"
 
 	"roistat-etl/load/internal/row"
 	"roistat-etl/schemas"
@@ -64,7 +65,8 @@ func (f *independent) leaf(chunk *parquet.ColumnChunk) *leaf {
 		start = min(start, m.GetDictionaryPageOffset())
 	}
 	size := m.GetTotalCompressedSize()
-	in := source.ConvertToThriftReader(f.section(start, size), 0, min(size, pageBuffer))
+	buffer := bufio.NewReaderSize(f.section(start, size), int(min(size, pageBuffer)))
+	in := &thrift.TBufferedTransport{ReadWriter: bufio.ReadWriter{Reader: buffer}} // its constructor would make three buffers more
 	return &leaf{left: m.GetNumValues(), page: func() (*layout.Page, error) {
 		p, _, _, err := layout.ReadPage(in, f.schema, m)
 		return p, err

@@ -44,7 +44,7 @@ func file(t interface{ Fatal(...any) }, id schemas.ID, codec string, recs ...arr
 	}
 	var out bytes.Buffer
 	c, _ := codecByName(codec)
-	w, err := encode(context.Background(), &out, schemas.Get(id), c, 0, yieldOnce(recs...))
+	w, err := newSink().file(context.Background(), &out, schemas.Get(id), c, 0, yieldOnce(recs...))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -296,7 +296,7 @@ func TestEncodeHandsTheSinksErrorOn(t *testing.T) {
 	codec, _ := codecByName("none")
 	for room := 0; room < whole; room += whole/40 + 1 {
 		f := &fullFile{discard{}, room}
-		if _, err := encode(context.Background(), f, schemas.Get(schemas.Orders), codec, 0, yieldOnce(rec)); err == nil || !strings.Contains(err.Error(), errDisk.Error()) {
+		if _, err := newSink().file(context.Background(), f, schemas.Get(schemas.Orders), codec, 0, yieldOnce(rec)); err == nil || !strings.Contains(err.Error(), errDisk.Error()) {
 			t.Errorf("with room for %d of %d bytes the error is %v", room, whole, err)
 		}
 	}

@@ -149,7 +149,7 @@ func (s *stage) newFile(ctx context.Context, p load.Partition, rows load.Rows) (
 	if err != nil {
 		return load.ManifestFile{}, fmt.Errorf("make the file: %w", err)
 	}
-	f, err := writeFile(ctx, file, s.d.codec, p, rows)
+	f, err := s.writeFile(ctx, file, s.d.codec, p, rows)
 	if err = errors.Join(err, file.Close()); err != nil {
 		return f, fmt.Errorf("write the file: %w", err)
 	}

@@ -69,12 +69,20 @@ func withoutStats(c schemas.Column) []parquet.WriterProperty {
 
 // sink counts and hashes what is written. The first error it keeps to itself,
 // and takes the rest for nothing: pqarrow loses some errors, panics on others, and
-// then keeps record batches that it should release.
+// then keeps record batches that it should release. It serves one file after the
+// other.
 type sink struct {
-	to    io.Writer
-	hash  hash.Hash
-	bytes int64
-	err   error
+	to     io.Writer
+	buffer *bufio.Writer // before the sink
+	hash   hash.Hash
+	bytes  int64
+	err    error
+}
+
+func newSink() *sink {
+	s := &sink{hash: sha256.New()}
+	s.buffer = bufio.NewWriterSize(s, writeBuffer)
+	return s
 }
 
 // Write implements io.Writer. It never fails; see err.
@@ -95,22 +103,23 @@ type written struct {
 	sha256      string
 }
 
-// encode writes the rows as a Parquet file to w. largestRow is the size of the
+// file writes the rows as a Parquet file to w. largestRow is the size of the
 // largest, 0 if it is not known.
-func encode(ctx context.Context, w io.Writer, t *schemas.Table, codec compress.Compression, largestRow int, rows load.Rows) (written, error) {
-	out := &sink{to: w, hash: sha256.New()}
-	n, err := out.encode(ctx, t, codec, largestRow, rows)
-	if out.err != nil {
-		err = out.err
+func (s *sink) file(ctx context.Context, w io.Writer, t *schemas.Table, codec compress.Compression, largestRow int, rows load.Rows) (written, error) {
+	s.to, s.bytes, s.err = w, 0, nil
+	s.buffer.Reset(s)
+	s.hash.Reset()
+	n, err := s.encode(ctx, t, codec, largestRow, rows)
+	if s.err != nil {
+		err = s.err
 	}
-	return written{n, out.bytes, hex.EncodeToString(out.hash.Sum(nil))}, err
+	return written{n, s.bytes, hex.EncodeToString(s.hash.Sum(nil))}, err
 }
 
 // encode writes one row group for each record batch, and counts the rows.
 func (s *sink) encode(ctx context.Context, t *schemas.Table, codec compress.Compression, largestRow int, rows load.Rows) (n int64, err error) {
 	defer recovered("pqarrow", &err)
-	buffer := bufio.NewWriterSize(s, writeBuffer)
-	out, err := pqarrow.NewFileWriter(t.Arrow(), buffer, properties(t, codec, largestRow), pqarrow.DefaultWriterProps())
+	out, err := pqarrow.NewFileWriter(t.Arrow(), s.buffer, properties(t, codec, largestRow), pqarrow.DefaultWriterProps())
 	if err != nil {
 		return 0, err
 	}
@@ -123,7 +132,7 @@ func (s *sink) encode(ctx context.Context, t *schemas.Table, codec compress.Comp
 			return n, errors.Join(err, out.Close())
 		}
 	}
-	return n, errors.Join(out.Close(), buffer.Flush())
+	return n, errors.Join(out.Close(), s.buffer.Flush())
 }
 
 // batch writes a batch and releases it, also if pqarrow panics.
