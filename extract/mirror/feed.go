@@ -39,6 +39,10 @@ type Answer struct {
 // Size is how many bytes the answer's feed takes, packed.
 func (a *Answer) Size() int { return len(a.body) }
 
+// window is how far a feed is searched for what it says again. An encoder keeps so
+// much memory once it has met a feed of more than one block, 128 KiB.
+const window = 512 << 10
+
 // largeFeed is the size of a feed from which each copy of it counts.
 const largeFeed = 1 << 20
 
@@ -55,7 +59,7 @@ func (p *Packer) Pack(a *Answer, feed []byte) error {
 	if !ok {
 		var err error
 		enc, err = zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1), zstd.WithLowerEncoderMem(true),
-			zstd.WithNoEntropyCompression(true)) // a third less time, a fifth more bytes
+			zstd.WithWindowSize(window), zstd.WithNoEntropyCompression(true)) // a third less time, a fifth more bytes
 		if err != nil {
 			return fmt.Errorf("set up compression: %w", err)
 		}
