@@ -115,11 +115,16 @@ func (p *Prepared) begin(ctx context.Context, parts []Partition) (err error) {
 	return nil
 }
 
-// writeError says at which destination a partition could not be written.
-type writeError struct {
+// writing is a partition to be written at a target.
+type writing struct {
 	target int
 	part   Partition
-	err    error
+}
+
+// writeError says at which destination a partition could not be written.
+type writeError struct {
+	writing
+	err error
 }
 
 // Error implements error.
@@ -133,20 +138,23 @@ func (e *writeError) Unwrap() error { return e.err }
 func (p *Prepared) write(ctx context.Context, mem memory.Allocator, n *Snapshot, parts []Partition, workers int) error {
 	parts = slices.Clone(parts)
 	slices.SortStableFunc(parts, func(a, b Partition) int { return cmp.Compare(b.Rows, a.Rows) })
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(workers)
-	for i, t := range p.targets {
+	due := make(chan writing, len(p.targets)*len(parts))
+	for i := range p.targets {
 		for _, part := range parts {
-			g.Go(func() error {
-				if err := context.Cause(ctx); err != nil {
+			due <- writing{i, part}
+		}
+	}
+	close(due)
+	g, ctx := errgroup.WithContext(ctx)
+	for range workers { // not one a partition: its stack would grow anew each time
+		g.Go(func() error {
+			for w := range due {
+				if err := p.writePart(ctx, w, n.Records(ctx, mem, w.part)); err != nil {
 					return err
 				}
-				if err := t.stage.Write(ctx, part, n.Records(ctx, mem, part)); err != nil {
-					return &writeError{i, part, err}
-				}
-				return nil
-			})
-		}
+			}
+			return nil
+		})
 	}
 	err := g.Wait()
 	var at *writeError
@@ -154,6 +162,16 @@ func (p *Prepared) write(ctx context.Context, mem memory.Allocator, n *Snapshot,
 		return p.fail(at.target, err)
 	}
 	return err
+}
+
+func (p *Prepared) writePart(ctx context.Context, w writing, rows Rows) error {
+	if err := context.Cause(ctx); err != nil {
+		return err
+	}
+	if err := p.targets[w.target].stage.Write(ctx, w.part, rows); err != nil {
+		return &writeError{w, err}
+	}
+	return nil
 }
 
 func (p *Prepared) check(ctx context.Context) error {
