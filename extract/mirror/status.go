@@ -2,6 +2,10 @@ package mirror
 
 import (
 	"context"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"io"
 	"iter"
 	"slices"
 	"time"
@@ -61,28 +65,52 @@ type Stats struct {
 
 // Stats counts clients and feeds as of now.
 func (r *Reader) Stats(ctx context.Context, now time.Time) (s Stats, err error) {
-	const read = `FROM clients WHERE gone_at = 0 AND fetched_at > 0`
-	var fetched int64
 	if s.Forgotten, err = r.countForgotten(ctx); err != nil {
 		return s, err
 	}
-	row := r.db.QueryRowContext(ctx, `SELECT count(*) FILTER (WHERE gone_at = 0), count(*) FILTER (WHERE gone_at > 0),
-		count(*) FILTER (WHERE gone_at = 0 AND fetched_at > 0) FROM clients`)
-	if err := row.Scan(&s.Live, &s.Gone, &fetched); err != nil {
+	read, err := r.count(ctx, &s)
+	if err != nil {
 		return s, wrap(r.path, "count", err)
 	}
-	if s.NeverFetched = s.Live - fetched; fetched == 0 {
-		return s, nil
+	n := len(read)
+	if s.NeverFetched = s.Live - int64(n); n > 0 {
+		slices.Sort(read)
+		s.Oldest, s.P95, s.P50 = instant(read[0]), now.Sub(instant(read[n/20])), now.Sub(instant(read[n/2]))
 	}
-	var at [3]int64
-	for i, rank := range []int64{0, fetched / 20, fetched / 2} { // oldest first
-		row := r.db.QueryRowContext(ctx, `SELECT fetched_at `+read+` ORDER BY fetched_at LIMIT 1 OFFSET ?`, min(rank, fetched-1))
-		if err := row.Scan(&at[i]); err != nil {
-			return s, wrap(r.path, "count", err)
-		}
-	}
-	s.Oldest, s.P95, s.P50 = instant(at[0]), now.Sub(instant(at[1])), now.Sub(instant(at[2]))
 	return s, nil
+}
+
+// count counts the clients in one go, and returns when the feeds of live ones were read.
+func (r *Reader) count(ctx context.Context, s *Stats) (read []int64, err error) {
+	err = r.raw(ctx, `SELECT gone_at, fetched_at FROM clients`, func(_ driver.QueryerContext, next func([]driver.Value) error) error {
+		var values [2]driver.Value
+		for {
+			if err := next(values[:]); err != nil {
+				return noEOF(err)
+			}
+			gone, isTime := values[0].(int64)
+			fetched, areTimes := values[1].(int64)
+			switch {
+			case !isTime || !areTimes:
+				return fmt.Errorf("a client's times are a %T and a %T", values[0], values[1])
+			case gone > 0:
+				s.Gone++
+				continue
+			case fetched > 0:
+				read = append(read, fetched)
+			}
+			s.Live++
+		}
+	})
+	return read, err
+}
+
+// noEOF takes the end of the rows for no error.
+func noEOF(err error) error {
+	if errors.Is(err, io.EOF) {
+		return nil
+	}
+	return err
 }
 
 // Ages counts the feeds of live clients by their age: the nth number are those

@@ -9,15 +9,16 @@ import (
 	"os"
 )
 
-// Roots are the system's certificates and, if caFile is not empty, those of that
-// PEM file. It fails if the file can't be read or holds none.
+// Roots are the system's certificates and those of a PEM file; nil, which means
+// the system's to package tls, if caFile is empty: they are read when the first
+// certificate is verified. It fails if the file can't be read or holds none.
 func Roots(caFile string) (*x509.CertPool, error) {
+	if caFile == "" {
+		return nil, nil
+	}
 	roots, err := x509.SystemCertPool()
 	if err != nil {
 		roots = x509.NewCertPool()
-	}
-	if caFile == "" {
-		return roots, nil
 	}
 	pem, err := os.ReadFile(caFile)
 	if err != nil {
