@@ -30,8 +30,8 @@
 // # Memory
 //
 // A [Spool] buffers at most 32 MiB of rows in pages of 16 KiB, whatever the number
-// of partitions, and half of it from Seal to Close. For each contiguous piece of
-// its file it keeps 16 bytes: with R bytes of rows in P partitions, about
-// 16·R·P/32 MiB bytes. An [Encoded] is as large as its rows. A record batch of a
-// snapshot has at most 16,384 rows, and ends with the row that brings it to 8 MiB.
+// of partitions, until its Close. For each contiguous piece of its file it keeps 16
+// bytes: with R bytes of rows in P partitions, about 16·R·P/32 MiB bytes. An
+// [Encoded] is as large as its rows. A record batch of a snapshot has at most
+// 16,384 rows, and ends with the row that brings it to 8 MiB.
 package load

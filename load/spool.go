@@ -295,19 +295,14 @@ func (s *Spool) flush(p *part) error {
 	return nil
 }
 
-// Seal ends the appending and gives the rows as a snapshot. Half the budget may
-// stay in memory, so that few rows never meet the disk; the rest is read from the
-// spool's file. So the spool must not be closed before the last row was read.
+// Seal ends the appending and gives the rows as a snapshot. Those still in memory
+// stay there; the rest is read from the spool's file. So the spool must not be
+// closed before the last row was read.
 func (s *Spool) Seal() (*Snapshot, error) {
 	if s.failed != nil {
 		return nil, s.failed
 	}
 	s.failed = errSealed
-	for s.pages-len(s.free) > s.maxPages/2 {
-		if err := s.flush(s.largest()); err != nil {
-			return nil, fmt.Errorf("spill rows: %w", err)
-		}
-	}
 	s.free = nil
 	if err := s.out.Flush(); err != nil {
 		return nil, fmt.Errorf("spill rows: %w", err)
