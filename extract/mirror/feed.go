@@ -184,14 +184,16 @@ func (m *Mirror) Restore(ctx context.Context) (n int64, err error) {
 func (m *Mirror) PurgeGone(ctx context.Context, before time.Time) (n int64, err error) {
 	const gone = `gone_at > 0 AND gone_at < ?`
 	err = m.w.do(ctx, "purge gone clients", func(ctx context.Context, t *tx) error {
-		for _, table := range []string{"feeds", "feeds_before"} {
+		for _, table := range []string{"feeds", "feeds_before", "rows"} {
 			q := `DELETE FROM ` + table + ` WHERE id IN (SELECT id FROM clients WHERE ` + gone + `)`
-			if err := t.exec(ctx, q, before.UnixMilli()); err != nil {
+			if n, err = t.run(ctx, q, before.UnixMilli()); err != nil {
 				return err
 			}
 		}
-		n, err = t.run(ctx, `UPDATE clients SET row = NULL, hash = 0, items = 0 WHERE row IS NOT NULL AND `+gone, before.UnixMilli())
-		return err
+		if n == 0 { // no rows
+			return nil
+		}
+		return t.exec(ctx, `UPDATE clients SET hash = 0, items = 0 WHERE `+gone, before.UnixMilli())
 	})
 	return n, err
 }

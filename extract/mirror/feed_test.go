@@ -133,6 +133,13 @@ func TestOutcomes(t *testing.T) {
 	if c := get(t, m.Reader, 4); c.Feed != nil || c.Row != nil || c.GoneAt.IsZero() {
 		t.Errorf("purged: %+v", c)
 	}
+	if n, err := m.PurgeGone(t.Context(), day(3)); err != nil || n != 0 {
+		t.Errorf("purged again: %d, %v", n, err)
+	}
+	list(t, m, true, 4)
+	if c := get(t, m.Reader, 4); string(c.Row) != `{"id":4}` || !c.GoneAt.IsZero() {
+		t.Errorf("come back: %s, gone at %v", c.Row, c.GoneAt)
+	}
 }
 
 func TestWritersShareTransactionsAndTheirFailure(t *testing.T) {

@@ -106,7 +106,7 @@ func (t *tx) forget(ctx context.Context, id int64, at time.Time, marks *contactM
 	}
 	c.Before = instant(before)
 	var row []byte
-	if c.Known, err = t.one(ctx, `SELECT row FROM clients WHERE id = ?`, []any{id}, &row); err != nil {
+	if c.Known, err = t.one(ctx, `SELECT r.row FROM clients c LEFT JOIN rows r ON r.id = c.id WHERE c.id = ?`, []any{id}, &row); err != nil {
 		return c, err
 	}
 	for _, m := range marks.take(row) {
@@ -120,7 +120,7 @@ func (t *tx) forget(ctx context.Context, id int64, at time.Time, marks *contactM
 			return c, err
 		}
 	}
-	for _, q := range []string{`DELETE FROM clients WHERE id = ?`, `DELETE FROM feeds WHERE id = ?`, `DELETE FROM feeds_before WHERE id = ?`} {
+	for _, q := range []string{`DELETE FROM clients WHERE id = ?`, `DELETE FROM rows WHERE id = ?`, `DELETE FROM feeds WHERE id = ?`, `DELETE FROM feeds_before WHERE id = ?`} {
 		if err := t.exec(ctx, q, id); err != nil {
 			return c, err
 		}

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -143,19 +144,26 @@ func TestImportRejectsComeInBlocks(t *testing.T) {
 	}
 }
 
-// TestOldMirror is read as it is, and brought forward when it is opened for writing.
-func TestOldMirror(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "m.db")
+// oldMirror makes a mirror as a program of an older version left it.
+func oldMirror(t *testing.T, version int, more string) (path string) {
+	path = filepath.Join(t.TempDir(), "m.db")
 	db, err := sql.Open("sqlite", path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := db.Exec(migrations()[0] + fmt.Sprintf("; INSERT INTO meta VALUES ('id', 'old'); PRAGMA application_id = %d; PRAGMA user_version = 1", applicationID)); err != nil {
+	text := strings.Join(migrations()[:version], ";") + more
+	if _, err := db.Exec(text + fmt.Sprintf("; INSERT INTO meta VALUES ('id', 'old'); PRAGMA application_id = %d; PRAGMA user_version = %d", applicationID, version)); err != nil {
 		t.Fatal(err)
 	}
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}
+	return path
+}
+
+// TestOldMirror is read as it is, and brought forward when it is opened for writing.
+func TestOldMirror(t *testing.T) {
+	path := oldMirror(t, 1, "")
 	r, err := OpenReader(t.Context(), path)
 	if err != nil {
 		t.Fatal(err)

@@ -106,19 +106,29 @@ func (t *tx) row(ctx context.Context, row Row, at time.Time, l *Listed) error {
 	case err != nil:
 		return err
 	case !known:
-		n, err := t.run(ctx, `INSERT INTO clients (id, hash, active_at, first_seen_at, ordinal, row)
-			SELECT ?1, ?2, ?3, ?4, ?5, ?6 WHERE NOT EXISTS (SELECT 1 FROM forgotten WHERE id = ?1)`,
-			row.ID, hash, millis(row.Active), at.UnixMilli(), row.Ordinal, row.Raw)
-		l.New += n
-		return err
+		n, err := t.run(ctx, `INSERT INTO clients (id, hash, active_at, first_seen_at, ordinal)
+			SELECT ?1, ?2, ?3, ?4, ?5 WHERE NOT EXISTS (SELECT 1 FROM forgotten WHERE id = ?1)`,
+			row.ID, hash, millis(row.Active), at.UnixMilli(), row.Ordinal)
+		if n == 0 || err != nil {
+			return err
+		}
+		l.New++
+		return t.keepRow(ctx, row)
 	case have == hash && away == 0 && gone == 0:
 		return nil
 	}
 	if have != hash || gone != 0 {
 		l.Changed++
 	}
-	return t.exec(ctx, `UPDATE clients SET hash = ?, active_at = ?, ordinal = ?, row = ?, missed = 0, gone_at = 0 WHERE id = ?`,
-		hash, millis(row.Active), row.Ordinal, row.Raw, row.ID)
+	if err := t.keepRow(ctx, row); err != nil {
+		return err
+	}
+	return t.exec(ctx, `UPDATE clients SET hash = ?, active_at = ?, ordinal = ?, missed = 0, gone_at = 0 WHERE id = ?`,
+		hash, millis(row.Active), row.Ordinal, row.ID)
+}
+
+func (t *tx) keepRow(ctx context.Context, row Row) error {
+	return t.exec(ctx, `INSERT INTO rows (id, row) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET row = excluded.row`, row.ID, row.Raw)
 }
 
 func millis(t time.Time) int64 {

@@ -130,13 +130,23 @@ func instant(ms int64) time.Time {
 	return time.UnixMilli(ms).UTC()
 }
 
-const selectClients = `SELECT c.id, c.ordinal, c.first_seen_at, c.gone_at, c.fetched_at, c.row, f.body
-	FROM clients c LEFT JOIN feeds f ON f.id = c.id`
+// rowsVersion is the version from which rows stand apart from their clients.
+const rowsVersion = 4
 
-// selectBlocks gives the length alone of a large feed: even a part of it would
-// take all of it into memory.
-const selectBlocks = `SELECT c.id, c.ordinal, c.first_seen_at, c.gone_at, c.fetched_at, c.row,
-	iif(length(f.body) > 1048576, length(f.body), f.body) FROM clients c LEFT JOIN feeds f ON f.id = c.id ORDER BY c.id`
+// selectClients begins a question for clients with their rows and what body says
+// of their feeds, f.
+func (r *Reader) selectClients(body string) string {
+	row, rows := "r.row", "LEFT JOIN rows r ON r.id = c.id"
+	if r.version < rowsVersion {
+		row, rows = "c.row", ""
+	}
+	return `SELECT c.id, c.ordinal, c.first_seen_at, c.gone_at, c.fetched_at, ` + row + `, ` + body +
+		` FROM clients c ` + rows + ` LEFT JOIN feeds f ON f.id = c.id`
+}
+
+// blockBody gives the length alone of a large feed: even a part of it would take
+// all of it into memory.
+const blockBody = `iif(length(f.body) > 1048576, length(f.body), f.body)`
 
 // Scan is Blocks for whoever has room for any block.
 func (r *Reader) Scan(ctx context.Context, blockSize int) iter.Seq2[[]Packed, error] {
@@ -151,7 +161,7 @@ func (r *Reader) Scan(ctx context.Context, blockSize int) iter.Seq2[[]Packed, er
 // may be that of admit, is the last thing yielded.
 func (r *Reader) Blocks(ctx context.Context, blockSize int, admit func(size int64) error) iter.Seq2[[]Packed, error] {
 	return func(yield func([]Packed, error) bool) {
-		err := r.raw(ctx, selectBlocks, func(q driver.QueryerContext, next func([]driver.Value) error) error {
+		err := r.raw(ctx, r.selectClients(blockBody)+` ORDER BY c.id`, func(q driver.QueryerContext, next func([]driver.Value) error) error {
 			b := blocks{size: max(1, blockSize), admit: admit, yield: yield}
 			return b.scan(ctx, q, next)
 		})
@@ -311,7 +321,7 @@ func (r *Reader) raw(ctx context.Context, query string, read func(q driver.Query
 // know it.
 func (r *Reader) Client(ctx context.Context, id int64) (schemas.Client, bool, error) {
 	var p Packed
-	err := r.db.QueryRowContext(ctx, selectClients+` WHERE c.id = ?`, id).
+	err := r.db.QueryRowContext(ctx, r.selectClients(`f.body`)+` WHERE c.id = ?`, id).
 		Scan(&p.id, &p.ordinal, &p.firstSeen, &p.gone, &p.fetched, &p.row, &p.body)
 	if errors.Is(err, sql.ErrNoRows) {
 		return schemas.Client{}, false, nil

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -38,6 +39,47 @@ func TestScanYieldsAllInOrder(t *testing.T) {
 			if got[i] != ids[i] {
 				t.Fatalf("client %d is %d, want %d", i, got[i], ids[i])
 			}
+		}
+	}
+}
+
+// TestRowsOfOldMirrors are read where they stand, and are the same once the
+// mirror was brought forward.
+func TestRowsOfOldMirrors(t *testing.T) {
+	const clients = `
+INSERT INTO clients (id, hash, first_seen_at, ordinal, row) VALUES (-7, 70, 1, 0, '{"id":-7}'), (9, 90, 1, 1, '{"id":9}'), (11, 0, 1, 2, NULL);
+UPDATE clients SET row = CAST(row AS BLOB)`
+	for version := 1; version < rowsVersion; version++ {
+		path := oldMirror(t, version, clients)
+		r, err := OpenReader(t.Context(), path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rowsAre := func(when string, r *Reader) {
+			t.Helper()
+			var got []string
+			packed, err := whole(r.Scan(t.Context(), 10))
+			for _, p := range packed {
+				got = append(got, fmt.Sprintf("%d %s", p.id, p.row))
+			}
+			if want := []string{`-7 {"id":-7}`, `9 {"id":9}`, `11 `}; err != nil || !slices.Equal(got, want) {
+				t.Errorf("version %d, %s: %q, %v", version, when, got, err)
+			}
+			if c := get(t, r, 9); string(c.Row) != `{"id":9}` {
+				t.Errorf("version %d, %s: client 9 is %s", version, when, c.Row)
+			}
+		}
+		rowsAre("as it is", r)
+		if err := r.Close(); err != nil {
+			t.Fatal(err)
+		}
+		m, err := Open(t.Context(), path, Options{Run: "r"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		rowsAre("brought forward", m.Reader)
+		if err := m.Close(); err != nil {
+			t.Fatal(err)
 		}
 	}
 }
