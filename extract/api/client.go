@@ -41,10 +41,10 @@ type Client struct {
 	max           int64
 	header        http.Header
 	secret        secret
-	http          *http.Client
-	gzips         sync.Pool     // of *gzip.Reader
-	buffers       sync.Pool     // of *bytes.Buffer
-	large         chan struct{} // holds the one large answer
+	transport     http.RoundTripper // an http.Client has no redirect to follow here
+	gzips         sync.Pool         // of *gzip.Reader
+	buffers       sync.Pool         // of *bytes.Buffer
+	large         chan struct{}     // holds the one large answer
 }
 
 // New makes a client. It fails on a base URL, key or certificate file that can't
@@ -74,13 +74,11 @@ func New(o Options) (*Client, error) {
 	if c.max <= 0 {
 		c.max = 64 << 20
 	}
-	transport := o.Transport
-	if transport == nil {
-		if transport, err = network(o); err != nil {
+	if c.transport = o.Transport; c.transport == nil {
+		if c.transport, err = network(o); err != nil {
 			return nil, err
 		}
 	}
-	c.http = &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	return c, nil
 }
 
@@ -105,7 +103,11 @@ func network(o Options) (*http.Transport, error) {
 }
 
 // Close gives back the connections that are kept.
-func (c *Client) Close() { c.http.CloseIdleConnections() }
+func (c *Client) Close() {
+	if t, ok := c.transport.(interface{ CloseIdleConnections() }); ok {
+		t.CloseIdleConnections()
+	}
+}
 
 // ask makes one request and returns the fields of its successful answer.
 func (c *Client) ask(ctx context.Context, method, path string, query url.Values, question []byte) (*fields, *Error) {
@@ -122,7 +124,7 @@ func (c *Client) ask(ctx context.Context, method, path string, query url.Values,
 	req.Body, req.GetBody = io.NopCloser(bytes.NewReader(question)), nil
 	// Not sent; without it net/http finds out by a goroutine and a timer that a GET's body is empty.
 	req.TransferEncoding = []string{"identity"}
-	resp, err := c.http.Do(req)
+	resp, err := c.transport.RoundTrip(req)
 	if err != nil {
 		return nil, c.lost(ctx, 0, err)
 	}

@@ -208,6 +208,19 @@ func TestTLSIsVerified(t *testing.T) {
 	}
 }
 
+func TestHTTPSToAPlainServer(t *testing.T) {
+	s := httptest.NewServer(says(200, `{"status":"success","feed":[]}`))
+	defer s.Close()
+	c, err := New(Options{BaseURL: "https" + strings.TrimPrefix(s.URL, "http"), Key: testKey})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if _, err := c.Feed(t.Context(), 1); err == nil || !strings.Contains(err.Error(), "HTTP response to HTTPS client") {
+		t.Errorf("it says %v", err)
+	}
+}
+
 func TestNewRefuses(t *testing.T) {
 	empty := filepath.Join(t.TempDir(), "empty.pem")
 	if err := os.WriteFile(empty, nil, 0o600); err != nil {

@@ -8,7 +8,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/url"
 	"strconv"
 	"syscall"
 	"time"
@@ -136,9 +135,9 @@ func (c *Client) lost(ctx context.Context, status int, err error) *Error {
 // told is the text of an error of the network. That of an answer which is no
 // HTTP would quote the server, who may quote the key in parts; it isn't told.
 func told(err error) string {
-	var u *url.Error
-	if errors.As(err, &u) {
-		err = u.Err // without the URL, which is long and says nothing new
+	var head tls.RecordHeaderError
+	if errors.As(err, &head) && string(head.RecordHeader[:]) == "HTTP/" {
+		err = http.ErrSchemeMismatch
 	}
 	var network net.Error
 	var certificate *tls.CertificateVerificationError
