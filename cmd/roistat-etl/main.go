@@ -26,6 +26,10 @@ func main() {
 // bound: the program takes what it needs. GOMEMLIMIT in the environment wins.
 const memoryLimit = 144 << 20
 
+// garbage is how much may lie about before that, in percent of what is in use.
+// GOGC in the environment wins.
+const garbage = 200
+
 // limitMemory sets the garbage collector's limit, unless the environment does.
 func limitMemory(bytes int64) {
 	if os.Getenv("GOMEMLIMIT") == "" {
@@ -36,6 +40,9 @@ func limitMemory(bytes int64) {
 // Main runs one command line and returns its exit code.
 func Main(args []string, stdout, stderr io.Writer) int {
 	limitMemory(memoryLimit)
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(garbage)
+	}
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
 	stop := onSignal(cancel)
