@@ -36,7 +36,7 @@ test: lint test-go test-readers test-s3 test-dashboard test-deploy ## everything
 test-go: clickhouse s3-server ## the Go tests, with the race detector, in random order
 	@bash test/chaos/install.sh
 	@bash test/page/install.sh
-	$(TOOL) gotestsum --format pkgname -- -race -shuffle=on -tags=assert -timeout=30m ./...
+	$(TOOL) gotestsum --format pkgname -- -race -shuffle=on -tags=assert -pgo=off -timeout=30m ./...
 
 .PHONY: test-s3
 test-s3: build clickhouse-server s3-server ## a published bucket read by DuckDB, pyarrow, polars and ClickHouse
@@ -97,6 +97,10 @@ fuzz: ## every fuzz target in turn, FUZZTIME (1m) each; what one finds goes to i
 .PHONY: bench
 bench: build readers clickhouse-server ## the figures of docs/performance.md, side by side (about ten minutes)
 	go run ./test/bench $(ARGS)
+
+.PHONY: profile
+profile: build readers clickhouse-server ## take the profile by which the compiler optimizes the program anew
+	go run ./test/bench -profile cmd/roistat-etl/default.pgo
 
 .PHONY: bench-go
 bench-go: ## the packages' own benchmarks: BENCH=regexp, COUNT=runs

@@ -72,6 +72,7 @@ type bench struct {
 	rounds int
 	long   bool
 	update bool
+	record string          // the file of a profile that is to be taken instead
 	only   map[string]bool // nil: all
 	dir    string          // what the runs write; emptied before and after
 	etl    string
@@ -93,6 +94,7 @@ func newBench(args []string) (*bench, error) {
 	flags.BoolVar(&b.long, "long", false, "also four times the data")
 	flags.BoolVar(&b.update, "update", false, "put the figures into "+document)
 	flags.StringVar(&only, "only", "", "sections to run, with commas: extraction, whole, projection, night, clickhouse")
+	flags.StringVar(&b.record, "profile", "", "take no figures, but a profile of the CPU into this file")
 	flags.StringVar(&b.dir, "dir", "data/bench", "folder for what the runs write")
 	flags.StringVar(&b.python, "python", ".venv/bin/python", "Python with DuckDB")
 	if err := flags.Parse(args); err != nil {
@@ -174,6 +176,9 @@ func known(name string) bool {
 func (b *bench) run(ctx context.Context, out io.Writer) error {
 	if err := b.clean(); err != nil {
 		return err
+	}
+	if b.record != "" {
+		return errors.Join(b.profile(ctx), os.RemoveAll(b.dir))
 	}
 	text, err := b.machine(ctx)
 	if err != nil {
