@@ -190,7 +190,7 @@ func (m *Mirror) PurgeGone(ctx context.Context, before time.Time) (n int64, err 
 				return err
 			}
 		}
-		if n == 0 { // no rows
+		if n == 0 { // of rows, the last of them
 			return nil
 		}
 		return t.exec(ctx, `UPDATE clients SET hash = 0, items = 0 WHERE `+gone, before.UnixMilli())

@@ -2,9 +2,7 @@ package mirror
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -145,20 +143,10 @@ func TestImportRejectsComeInBlocks(t *testing.T) {
 }
 
 // oldMirror makes a mirror as a program of an older version left it.
-func oldMirror(t *testing.T, version int, more string) (path string) {
-	path = filepath.Join(t.TempDir(), "m.db")
-	db, err := sql.Open("sqlite", path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	text := strings.Join(migrations()[:version], ";") + more
-	if _, err := db.Exec(text + fmt.Sprintf("; INSERT INTO meta VALUES ('id', 'old'); PRAGMA application_id = %d; PRAGMA user_version = %d", applicationID, version)); err != nil {
-		t.Fatal(err)
-	}
-	if err := db.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return path
+func oldMirror(t testing.TB, version int, more string) (path string) {
+	t.Helper()
+	return sqlFile(t, strings.Join(migrations()[:version], ";")+more+
+		fmt.Sprintf("; INSERT INTO meta VALUES ('id', 'old'); PRAGMA application_id = %d; PRAGMA user_version = %d", applicationID, version))
 }
 
 // TestOldMirror is read as it is, and brought forward when it is opened for writing.

@@ -3,6 +3,7 @@ package mirror
 import (
 	"bytes"
 	"context"
+	"database/sql"
 	"fmt"
 	"iter"
 	"path/filepath"
@@ -28,6 +29,23 @@ func open(t testing.TB) *Mirror {
 		}
 	})
 	return m
+}
+
+// sqlFile makes a database by statements.
+func sqlFile(t testing.TB, statements string) (path string) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), "m.db")
+	db, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.Exec(statements); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
 
 // all reads a sequence to its end, or to its error.

@@ -2,7 +2,6 @@ package mirror
 
 import (
 	"context"
-	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -60,20 +59,6 @@ func TestIDStays(t *testing.T) {
 }
 
 func TestOpenRefuses(t *testing.T) {
-	sqlFile := func(t *testing.T, statements string) string {
-		path := filepath.Join(t.TempDir(), "m.db")
-		db, err := sql.Open("sqlite", path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := db.Exec(statements); err != nil {
-			t.Fatal(err)
-		}
-		if err := db.Close(); err != nil {
-			t.Fatal(err)
-		}
-		return path
-	}
 	newer := func(t *testing.T) string {
 		return sqlFile(t, fmt.Sprintf("CREATE TABLE x (y); PRAGMA application_id = %d; PRAGMA user_version = 99", applicationID))
 	}

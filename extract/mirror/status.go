@@ -85,8 +85,12 @@ func (r *Reader) count(ctx context.Context, s *Stats) (read []int64, err error) 
 	err = r.raw(ctx, `SELECT gone_at, fetched_at FROM clients`, func(_ driver.QueryerContext, next func([]driver.Value) error) error {
 		var values [2]driver.Value
 		for {
-			if err := next(values[:]); err != nil {
-				return noEOF(err)
+			err := next(values[:])
+			if errors.Is(err, io.EOF) {
+				return nil
+			}
+			if err != nil {
+				return err
 			}
 			gone, isTime := values[0].(int64)
 			fetched, areTimes := values[1].(int64)
@@ -103,14 +107,6 @@ func (r *Reader) count(ctx context.Context, s *Stats) (read []int64, err error) 
 		}
 	})
 	return read, err
-}
-
-// noEOF takes the end of the rows for no error.
-func noEOF(err error) error {
-	if errors.Is(err, io.EOF) {
-		return nil
-	}
-	return err
 }
 
 // Ages counts the feeds of live clients by their age: the nth number are those
