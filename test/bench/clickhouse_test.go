@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/arrow/memory"
@@ -67,7 +68,7 @@ func TestBothWaysBringTheSame(t *testing.T) {
 	b := everyTable(t)
 	ours, theirs := server.Database(t), server.Database(t)
 	did, err := b.ours(t.Context(), s.native(), ours)
-	if err != nil || did.Rows != 50*int64(len(schemas.Tables())) || did.Seconds <= 0 || did.Server <= 0 {
+	if err != nil || did.Rows != 50*int64(len(schemas.Tables())) || did.Seconds <= 0 || did.CPU <= 0 {
 		t.Fatalf("%+v, %v", did, err)
 	}
 	if err := s.empty(t.Context(), theirs); err != nil {
@@ -92,6 +93,27 @@ func TestBothWaysBringTheSame(t *testing.T) {
 	}
 	if there, err = s.contents(t.Context(), theirs); err != nil || maps.Equal(here, there) {
 		t.Errorf("a row more is not seen: %v", err)
+	}
+}
+
+// What another process used is read from the kernel, in hundredths of a second;
+// here the other is this one, which knows it better.
+func TestCPUOfAnotherProcess(t *testing.T) {
+	pid := strconv.Itoa(os.Getpid())
+	there, err := cpuOf(pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	here := cpu()
+	for cpu()-here < 100*time.Millisecond {
+	}
+	used := cpu() - here
+	after, err := cpuOf(pid)
+	if grown := after - there; err != nil || grown < used-30*time.Millisecond || grown > 2*used {
+		t.Errorf("%v of %v, %v", grown, used, err)
+	}
+	if _, err := cpuOf("none"); err == nil {
+		t.Error("no such process: no error")
 	}
 }
 
