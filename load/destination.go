@@ -49,7 +49,10 @@ func ValidRun(text string) bool {
 // it so.
 type Destination interface {
 	// Published returns what readers see now; nil and no error if nothing was
-	// ever published. Something that is there but can't be read is an error.
+	// ever published. Where readers are led to nothing, because a link is lost or
+	// what it names is broken, it is the newest whole snapshot that is left, with
+	// the reason in Unlinked; nil if none is. The next publishing mends that, also
+	// where no row has changed. Something that is there but can't be read is an error.
 	Published(ctx context.Context) (*Manifest, error)
 
 	// Begin starts a publishing of exactly these partitions, and removes what

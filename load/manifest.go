@@ -29,6 +29,10 @@ type Manifest struct {
 	Tables      map[string]ManifestTable `json:"tables"`
 	Views       string                   `json:"views"`    // SHA-256 of views.sql, where there is one
 	Checksum    string                   `json:"checksum"` // SHA-256 of this text with "" in its place
+
+	// Unlinked says why readers are not led here, although it is the newest whole
+	// snapshot that is left, and what mends it. Empty: they are led here.
+	Unlinked string `json:"-"`
 }
 
 // ManifestTable is a table of a manifest. Rows is the sum over its files.
@@ -138,6 +142,21 @@ func (m *Manifest) checksum() (string, error) {
 func (m *Manifest) Intact() bool {
 	sum, err := m.checksum()
 	return err == nil && sum == m.Checksum
+}
+
+// IntactText tells whether a text is a manifest as it was written, also by another
+// version of the program, whose form this one doesn't know.
+func IntactText(text []byte) bool {
+	const before, digits = `"checksum": "`, 2 * sha256.Size
+	at := bytes.LastIndex(text, []byte(before))
+	if at < 0 || at+len(before)+digits > len(text) {
+		return false
+	}
+	at += len(before)
+	sum := sha256.New()
+	sum.Write(text[:at])
+	sum.Write(text[at+digits:])
+	return hex.EncodeToString(sum.Sum(nil)) == string(text[at:at+digits])
 }
 
 // ParseManifest reads what Encode wrote. It is strict: an unknown key, table or

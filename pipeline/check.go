@@ -298,6 +298,8 @@ func (c *checker) destination(ctx context.Context, d destination) {
 	case m.Mirror != c.mirrorID:
 		c.say(bad("destination", classed(Stopped, "%s shows run %s of another mirror, %s", d, m.Run, m.Mirror),
 			"if this pipeline is to take over, run once with --adopt; if not, give another path"))
+	case m.Unlinked != "":
+		c.say(good("destination", "%s shows run %s, but readers are not led to it: %s", d, m.Run, m.Unlinked))
 	default:
 		c.say(good("destination", "%s shows run %s", d, m.Run))
 	}

@@ -88,7 +88,7 @@ type eraser struct {
 // all erases, cleans the file and publishes. What fails doesn't keep the rest
 // from being tried.
 func (e *eraser) all(ctx context.Context, clients []int64) (err error) {
-	if e.destinations, err = openDestinations(e.pipeline); err != nil {
+	if e.destinations, err = openWith(e.pipeline, e.log); err != nil {
 		return err
 	}
 	e.report.Destinations = make([]DestinationState, len(e.destinations))

@@ -169,7 +169,7 @@ func (r *running) fresh(ctx context.Context, h *held) (err error) {
 	if h.lease == nil || r.options.Adopt {
 		return nil
 	}
-	if r.destinations, err = openDestinations(r.pipeline); err != nil {
+	if r.destinations, err = openWith(r.pipeline, r.log); err != nil {
 		return err
 	}
 	published, err := r.published(ctx)
@@ -239,7 +239,7 @@ func (r *running) stages(ctx context.Context) (err error) {
 	if err := r.filled(ctx); err != nil {
 		return err
 	}
-	if r.destinations, err = openDestinations(r.pipeline); err != nil {
+	if r.destinations, err = openWith(r.pipeline, r.log); err != nil {
 		return err
 	}
 	_, _ = r.published(ctx) // for the report of a run that ends early; one that can't be read is asked again

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -30,12 +31,15 @@ type destination struct {
 func (d destination) String() string { return d.kind + " " + d.target }
 
 // openDestinations makes the destinations in the configured order.
-func openDestinations(p *config.Pipeline) ([]destination, error) {
+func openDestinations(p *config.Pipeline) ([]destination, error) { return openWith(p, nil) }
+
+// openWith is openDestinations for who wants to be told what is waited for.
+func openWith(p *config.Pipeline, log *slog.Logger) ([]destination, error) {
 	var out []destination
 	for _, l := range p.Load {
 		switch {
 		case l.Parquet != nil:
-			d, err := openParquet(p, l.Parquet)
+			d, err := openParquet(p, l.Parquet, log)
 			if err != nil {
 				return nil, errors.Join(classed(Misconfigured, "parquet %s: %w", l.Parquet.Path, err), closeDestinations(out))
 			}
@@ -53,8 +57,8 @@ func openDestinations(p *config.Pipeline) ([]destination, error) {
 
 // openParquet makes a destination of a folder or a bucket. What goes into a bucket
 // is made beside the mirror, where the spilled rows are, too.
-func openParquet(p *config.Pipeline, l *config.Parquet) (load.Destination, error) {
-	o := parquet.Options{Path: l.Path, Compression: l.Compression, Keep: l.Keep, Scratch: filepath.Dir(p.Mirror)}
+func openParquet(p *config.Pipeline, l *config.Parquet, log *slog.Logger) (load.Destination, error) {
+	o := parquet.Options{Path: l.Path, Compression: l.Compression, Keep: l.Keep, Scratch: filepath.Dir(p.Mirror), Log: log}
 	if !strings.HasPrefix(l.Path, bucket.Scheme) {
 		return parquet.New(o)
 	}

@@ -46,7 +46,8 @@ type PublishedInfo struct {
 	Run    string           `json:"run"` // empty: nothing
 	Rows   map[string]int64 `json:"rows,omitempty"`
 
-	Months map[string]map[string]int64 `json:"-"` // rows by table and month
+	Months   map[string]map[string]int64 `json:"-"` // rows by table and month
+	Unlinked string                      `json:"-"` // why readers are not led to the run; "" if they are
 
 	Error string `json:"error,omitempty"`
 }
@@ -151,6 +152,7 @@ func publishedInfo(ctx context.Context, d destination) PublishedInfo {
 	case err != nil:
 		info.Error = err.Error()
 	case m != nil:
+		info.Unlinked = m.Unlinked
 		info.Run, info.Rows, info.Months = m.Run, map[string]int64{}, map[string]map[string]int64{}
 		for name, t := range m.Tables {
 			info.Rows[name], info.Months[name] = t.Rows, map[string]int64{}
@@ -173,6 +175,9 @@ func (p PublishedInfo) Summary() string {
 	rows := int64(0)
 	for _, n := range p.Rows {
 		rows += n
+	}
+	if p.Unlinked != "" {
+		return fmt.Sprintf("has run %s, %d rows, but readers are not led to it: %s", p.Run, rows, p.Unlinked)
 	}
 	return fmt.Sprintf("shows run %s, %d rows", p.Run, rows)
 }

@@ -74,7 +74,7 @@ func (v *verifier) destination(ctx context.Context, d destination) error {
 		return v.each(Verified{Destination: d.target, Detail: err.Error()})
 	}
 	if m == nil {
-		return v.each(Verified{Destination: d.target, Detail: "nothing is published"})
+		return v.nothing(ctx, d)
 	}
 	rows, note, err := v.comparable(ctx, d, m)
 	if err != nil {
@@ -104,6 +104,25 @@ func (v *verifier) destination(ctx context.Context, d destination) error {
 		return v.each(Verified{Destination: d.target, Detail: err.Error()})
 	}
 	return errors.Join(err, v.missing(d, rows, seen))
+}
+
+// nothing says why nothing whole is published: nothing ever was, or readers are
+// led to what is broken.
+func (v *verifier) nothing(ctx context.Context, d destination) error {
+	said := false
+	if a, ok := d.Destination.(load.Auditor); ok {
+		err := a.Verify(ctx, func(r load.Finding) error {
+			said = true
+			return v.each(Verified{Destination: d.target, Detail: r.Detail})
+		})
+		if err != nil && ctx.Err() != nil {
+			return err
+		}
+	}
+	if said {
+		return nil
+	}
+	return v.each(Verified{Destination: d.target, Detail: "nothing is published"})
 }
 
 // foreign says why a manifest, good as it may be, is not the one that should be there.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -17,7 +16,7 @@ import (
 // makes everything durable. What the files hold was checked when they were written.
 func (s *stage) Check(ctx context.Context) (load.Staged, error) {
 	if _, err := s.check(ctx, func(m *load.Manifest) error { return s.complete(ctx, m) }); err != nil {
-		return nil, err
+		return nil, classify(err)
 	}
 	return &ready{s}, nil
 }
@@ -81,15 +80,13 @@ func (r *ready) Commit(ctx context.Context) (load.State, error) {
 	if err := context.Cause(ctx); err != nil {
 		return load.Failed, errors.Join(err, r.s.discard())
 	}
-	ctx = context.WithoutCancel(ctx)
-	d := r.s.d
-	guard, err := lock(ctx, filepath.Join(d.root, snapshots))
+	guard, err := r.s.d.takeLock(ctx, commitWait)
 	if err != nil {
 		return load.Failed, errors.Join(err, r.s.discard())
 	}
 	state, err := r.commit()
 	if state == load.Failed {
-		err = errors.Join(err, r.s.discard())
+		err = classify(errors.Join(err, r.s.discard()))
 	}
 	return state, errors.Join(err, guard.Close())
 }
@@ -119,11 +116,11 @@ func (r *ready) commit() (load.State, error) {
 
 // notOvertaken checks that readers see what they saw at Begin.
 func (r *ready) notOvertaken() error {
-	now, err := readPublished(r.s.d.root)
+	now, err := readStanding(r.s.d.root)
 	if err != nil {
 		return err
 	}
-	if before := r.s.before; (now == nil) != (before == nil) || (now != nil && now.run != before.run) {
+	if !now.sameAs(r.s.before) {
 		return load.ErrOvertaken
 	}
 	return nil
@@ -134,6 +131,9 @@ func (r *ready) show() error {
 	d, run := r.s.d, r.s.run.Run
 	if err := d.removeUnpublished(r.s.before); err != nil {
 		return fmt.Errorf("remove a snapshot that was never published: %w", err)
+	}
+	if err := os.Remove(filepath.Join(r.s.dir, lockName)); err != nil {
+		return fmt.Errorf("end the building of the snapshot: %w", err)
 	}
 	final := d.snapshot(run)
 	if err := d.disk.rename(r.s.dir, final); err != nil {
@@ -148,9 +148,9 @@ func (r *ready) show() error {
 
 // flipTo makes the link point to the run.
 func (d *Destination) flipTo(run string) error {
-	link := filepath.Join(d.root, "."+current+"-"+run)
+	link := filepath.Join(d.root, flipping+run)
 	if err := d.disk.flip(filepath.Join(snapshots, run), link); err != nil {
-		return fmt.Errorf("make the link: %w", err)
+		return incapable("make the link "+link, err, remedySymlink)
 	}
 	if err := d.disk.rename(link, filepath.Join(d.root, current)); err != nil {
 		return errors.Join(fmt.Errorf("flip the link: %w", err), d.disk.remove(link))
@@ -160,11 +160,13 @@ func (d *Destination) flipTo(run string) error {
 
 // removeUnpublished removes snapshots newer than the published one: their run
 // died after it had renamed them, and they would displace one that readers use.
-func (d *Destination) removeUnpublished(before *published) error {
-	if before == nil {
+// Where the link was lost, or leads to one that is broken, some may have been read:
+// they go when their time comes.
+func (d *Destination) removeUnpublished(before *standing) error {
+	if before == nil || before.isLost() {
 		return nil
 	}
-	runs, err := d.runs()
+	runs, err := listRuns(d.root)
 	if err != nil {
 		return err
 	}
@@ -180,7 +182,7 @@ func (d *Destination) removeUnpublished(before *published) error {
 
 // prune removes all snapshots but the published one and the newest of the others.
 func (d *Destination) prune(published string) error {
-	runs, err := d.runs()
+	runs, err := listRuns(d.root)
 	if err != nil {
 		return err
 	}
@@ -197,18 +199,4 @@ func (d *Destination) prune(published string) error {
 func surplus(runs []string, published string, keep int) []string {
 	runs = slices.DeleteFunc(runs, func(run string) bool { return run == published })
 	return runs[:max(0, len(runs)-(keep-1))]
-}
-
-// runs lists the snapshots, oldest first. Whatever else lies there is not ours.
-func (d *Destination) runs() (out []string, err error) {
-	entries, err := os.ReadDir(filepath.Join(d.root, snapshots)) // sorted
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
-	for _, e := range entries {
-		if e.IsDir() && load.ValidRun(e.Name()) {
-			out = append(out, e.Name())
-		}
-	}
-	return out, nil
 }

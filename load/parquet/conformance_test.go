@@ -87,7 +87,7 @@ func leftovers(root string) (out []string, err error) {
 			return nil, err
 		}
 		for _, e := range entries {
-			if name := e.Name(); name != current && name != snapshots && !load.ValidRun(name) {
+			if name := e.Name(); name != current && name != snapshots && name != lockName && !load.ValidRun(name) {
 				out = append(out, name)
 			}
 		}
@@ -96,7 +96,7 @@ func leftovers(root string) (out []string, err error) {
 	if err != nil {
 		target = ""
 	}
-	runs, err := (&Destination{root: root}).runs()
+	runs, err := listRuns(root)
 	for _, run := range runs {
 		if run > filepath.Base(target) || target == "" {
 			out = append(out, "unpublished "+run)

@@ -52,6 +52,7 @@ func failing(n int64, crash bool) (disk, *atomic.Int64) {
 			}
 			return whole.remove(name)
 		},
+		chmod: whole.chmod, flock: whole.flock,
 	}, count
 }
 
@@ -94,7 +95,7 @@ func TestTheMachineMayStopAtAnyOperation(t *testing.T) {
 		if bad := audit(t, d.root); len(bad) > 0 {
 			t.Errorf("%+v", bad)
 		}
-		if runs, err := d.runs(); err != nil || len(runs) > 3 {
+		if runs, err := listRuns(d.root); err != nil || len(runs) > 3 {
 			t.Errorf("there are %q: %v", runs, err)
 		}
 	})
@@ -206,7 +207,7 @@ func readListed(root string) (loadtest.Content, error) {
 	if err != nil {
 		return nil, err
 	}
-	m, err := readManifest(dir, filepath.Base(dir))
+	m, _, err := readManifest(dir, filepath.Base(dir))
 	if err != nil {
 		return nil, err
 	}

@@ -9,42 +9,43 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
-	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"roistat-etl/internal/folder"
 )
 
-// disk is the operations that a full or failing disk makes fail, so that tests
-// can put failures in.
+// disk is the operations that a full or failing disk makes fail, or that some file
+// systems don't know, so that tests can put failures in.
 type disk struct {
 	create func(name string) (io.WriteCloser, error) // a new file
 	sync   func(name string) error                   // a file or folder, to the disk
 	link   func(from, to string) error               // hard
 	rename func(from, to string) error
-	flip   func(target, link string) error // a new symbolic link
-	remove func(name string) error         // with all in it
+	flip   func(target, link string) error           // a new symbolic link
+	remove func(name string) error                   // with all in it
+	chmod  func(name string, mode fs.FileMode) error // adds what is missing
+	flock  func(f *os.File) (taken bool, err error)  // its lock, without waiting
 }
 
 // realDisk returns the operating system's.
 func realDisk() disk {
-	return disk{create: createFile, sync: syncPath, link: os.Link, rename: os.Rename, flip: os.Symlink, remove: os.RemoveAll}
-}
-
-func createFile(name string) (io.WriteCloser, error) {
-	return os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, fileMode)
-}
-
-func syncPath(name string) error {
-	f, err := os.Open(name)
-	if err != nil {
-		return err
+	return disk{
+		create: createFile, sync: folder.Sync, link: os.Link, rename: os.Rename, flip: os.Symlink, remove: os.RemoveAll,
+		chmod: folder.Allow, flock: flock,
 	}
-	return errors.Join(f.Sync(), f.Close())
 }
 
-// finalErrors are those that don't pass by themselves.
-func finalErrors() []error {
-	return []error{fs.ErrPermission, syscall.EROFS, syscall.ENOTDIR, syscall.ELOOP, syscall.ENAMETOOLONG}
+// createFile makes a file with its mode, whatever the umask.
+func createFile(name string) (io.WriteCloser, error) {
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, fileMode)
+	if err != nil {
+		return nil, err
+	}
+	if err := folder.Allow(name, fileMode); err != nil {
+		return nil, errors.Join(fmt.Errorf("let its group read it: %w", err), f.Close())
+	}
+	return f, nil
 }
 
 // linkless tells whether a hard link can't be made here, but a copy can.
@@ -88,42 +89,12 @@ func (d *disk) write(name string, text []byte) error {
 	return errors.Join(err, f.Close())
 }
 
-// lockPoll is how often a lock held by another is tried again.
-const lockPoll = 10 * time.Millisecond
-
-// lock takes the folder's lock, which another process or destination may hold
-// for a moment. Closing the file gives it back; so does the end of the process.
-func lock(ctx context.Context, dir string) (*os.File, error) {
-	for {
-		f, err := tryLock(dir)
-		if f != nil || err != nil {
-			return f, err
-		}
-		select {
-		case <-ctx.Done():
-			return nil, fmt.Errorf("wait for the lock of %s: %w", dir, context.Cause(ctx))
-		case <-time.After(lockPoll):
-		}
+// makeFolder makes a folder of a snapshot, with its mode. It is synced with the snapshot.
+func (d *disk) makeFolder(name string) error {
+	if _, err := folder.MakeAll(name, dirMode, d.chmod); err != nil {
+		return fmt.Errorf("make a folder: %w", err)
 	}
-}
-
-// tryLock takes the folder's lock; nil if another holds it.
-func tryLock(dir string) (*os.File, error) {
-	f, err := os.Open(dir)
-	if err != nil {
-		return nil, err
-	}
-	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-	if err == nil {
-		return f, nil
-	}
-	if closing := f.Close(); closing != nil {
-		return nil, closing
-	}
-	if errors.Is(err, syscall.EWOULDBLOCK) {
-		return nil, nil
-	}
-	return nil, fmt.Errorf("lock %s: %w", dir, err)
+	return nil
 }
 
 // folders lists the folders of which dir consists, itself last.

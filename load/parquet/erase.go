@@ -16,21 +16,27 @@ func (d *Destination) Erase(ctx context.Context, mirror string) (err error) {
 	if err := context.Cause(ctx); err != nil {
 		return err
 	}
-	dir := filepath.Join(d.root, snapshots)
-	if _, err := os.Stat(dir); errors.Is(err, os.ErrNotExist) {
-		return nil
+	if _, err := os.Stat(filepath.Join(d.root, snapshots)); errors.Is(err, os.ErrNotExist) {
+		return leadsNowhere(d.root)
 	}
-	guard, err := lock(ctx, dir)
+	guard, err := d.open(ctx)
 	if err != nil {
-		return classify(err)
+		return err
 	}
 	defer func() { err = errors.Join(err, guard.Close()) }()
-	now, err := readPublished(d.root)
+	return classify(d.erase(mirror))
+}
+
+// erase does the work of Erase under the lock.
+func (d *Destination) erase(mirror string) error {
+	now, err := readStanding(d.root)
 	switch {
 	case err != nil:
 		return err
 	case now == nil:
 		return d.removeLeftovers()
+	case now.manifest == nil:
+		return fmt.Errorf("what is to be kept can't be told: %s; then erase again", now.lost)
 	case now.manifest.Mirror != mirror:
 		return fmt.Errorf("run %s of mirror %s: %w", now.run, now.manifest.Mirror, load.ErrForeign)
 	}
@@ -42,7 +48,7 @@ func (d *Destination) eraseAllBut(published string) error {
 	if err := d.removeLeftovers(); err != nil {
 		return fmt.Errorf("remove what a dead run left: %w", err)
 	}
-	runs, err := d.runs()
+	runs, err := listRuns(d.root)
 	if err != nil {
 		return err
 	}

@@ -434,7 +434,7 @@ func folderInstead(name string) error {
 // edit changes the entry of clients in the manifest.
 func edit(d *Destination, do func(*load.ManifestFile)) error {
 	dir := d.snapshot(run(1).Run)
-	m, err := readManifest(dir, run(1).Run)
+	m, _, err := readManifest(dir, run(1).Run)
 	if err != nil {
 		return err
 	}
@@ -453,7 +453,7 @@ func otherRows(d *Destination) error {
 // swapTables puts another table's file, with its right sum, in the place of clients.
 func swapTables(d *Destination) error {
 	dir := d.snapshot(run(1).Run)
-	m, err := readManifest(dir, run(1).Run)
+	m, _, err := readManifest(dir, run(1).Run)
 	if err != nil {
 		return err
 	}

@@ -4,12 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 
 	"github.com/apache/arrow/go/v17/parquet/compress"
 
+	"roistat-etl/internal/folder"
 	"roistat-etl/load"
 )
 
@@ -28,6 +31,8 @@ type Options struct {
 	Compression string // zstd (also if empty), snappy, gzip or none
 	Keep        int    // snapshots that stay, the published one among them; 0 is 3
 	Scratch     string // of a bucket: the folder where a file is until it is put; "" is the system's
+
+	Log *slog.Logger // is told what is waited for; nil: nobody is
 }
 
 // format is what the options say of the files.
@@ -66,6 +71,7 @@ type Destination struct {
 	format
 	root string // absolute
 	disk disk
+	log  *slog.Logger
 }
 
 // New makes a destination of a folder. It touches nothing.
@@ -81,7 +87,13 @@ func New(o Options) (*Destination, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find %s: %w", o.Path, err)
 	}
-	return &Destination{format: f, root: root, disk: realDisk()}, nil
+	if strings.Contains(root, `\`) && strings.ContainsAny(root, "*?[") {
+		return nil, fmt.Errorf("the path %q holds a backslash and a sign of a pattern (*, ? or [), which DuckDB can't tell apart in views.sql: give another", root)
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Destination{format: f, root: root, disk: realDisk(), log: o.Log}, nil
 }
 
 // String names the destination.
@@ -93,15 +105,23 @@ func (d *Destination) Begin(ctx context.Context, run load.Run, parts []load.Part
 	if err := context.Cause(ctx); err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(filepath.Join(d.root, snapshots), dirMode); err != nil {
-		return nil, classify(fmt.Errorf("make the folder: %w", err))
-	}
-	guard, err := lock(ctx, filepath.Join(d.root, snapshots))
+	guard, err := d.open(ctx)
 	if err != nil {
-		return nil, classify(err)
+		return nil, err
 	}
 	s, err := d.begin(run, parts)
 	return orAbort(ctx, s, errors.Join(err, guard.Close()))
+}
+
+// open makes the folder if it is absent, and takes its lock.
+func (d *Destination) open(ctx context.Context) (*os.File, error) {
+	if _, err := readLink(d.root); err != nil { // a disk that is not mounted, or something of another's
+		return nil, err
+	}
+	if err := folder.Make(filepath.Join(d.root, snapshots), dirMode); err != nil {
+		return nil, classify(fmt.Errorf("make the folder: %w", err))
+	}
+	return d.takeLock(ctx, lockWait)
 }
 
 // orAbort gives the stage, or an error and nothing left behind.
@@ -120,12 +140,15 @@ func (d *Destination) begin(run load.Run, parts []load.Partition) (*stage, error
 	if err := d.removeLeftovers(); err != nil {
 		return nil, classify(fmt.Errorf("remove what a dead run left: %w", err))
 	}
-	before, err := readPublished(d.root)
+	before, err := readStanding(d.root)
 	if err != nil {
 		return nil, err
 	}
-	if err := load.Admit(run, before.shown()); err != nil {
+	if err := before.admits(run); err != nil {
 		return nil, err
+	}
+	if err := d.repairModes(); err != nil {
+		return nil, classify(fmt.Errorf("let the group read the snapshots: %w", err))
 	}
 	s, err := d.newStage(run, parts, before)
 	if err != nil || s.unchanged {
@@ -135,9 +158,10 @@ func (d *Destination) begin(run load.Run, parts []load.Partition) (*stage, error
 }
 
 // removeLeftovers removes the staging folders that no living process holds, and
-// links that were never moved into place. The caller holds the lock.
+// links that were never moved into place. Whatever doesn't bear the name of a run
+// is not ours. The caller holds the lock.
 func (d *Destination) removeLeftovers() error {
-	stale, err := filepath.Glob(filepath.Join(escape(d.root), snapshots, staging+"*"))
+	stale, err := listOurs(filepath.Join(d.root, snapshots), staging, fs.ModeDir)
 	if err != nil {
 		return err
 	}
@@ -146,7 +170,7 @@ func (d *Destination) removeLeftovers() error {
 			return err
 		}
 	}
-	links, err := filepath.Glob(filepath.Join(escape(d.root), "."+current+"-*"))
+	links, err := listOurs(d.root, flipping, fs.ModeSymlink)
 	if err != nil {
 		return err
 	}
@@ -158,15 +182,66 @@ func (d *Destination) removeLeftovers() error {
 	return nil
 }
 
+// listOurs lists what is of the given kind in a folder, and named by a run behind a prefix.
+func listOurs(dir, prefix string, kind fs.FileMode) (out []string, err error) {
+	entries, err := os.ReadDir(dir)
+	for _, e := range entries {
+		if run, ok := strings.CutPrefix(e.Name(), prefix); ok && load.ValidRun(run) && e.Type() == kind {
+			out = append(out, filepath.Join(dir, e.Name()))
+		}
+	}
+	return out, err
+}
+
+// removeDead removes a folder under construction, unless a living process is at
+// work on it. One without a lock is dead: it is made, and shown, under the lock
+// that the caller holds.
 func (d *Destination) removeDead(dir string) error {
-	held, err := tryLock(dir)
+	lock := filepath.Join(dir, lockName)
+	if _, err := os.Lstat(lock); errors.Is(err, fs.ErrNotExist) {
+		return d.disk.remove(dir)
+	}
+	held, err := d.holdFile(lock)
 	if err != nil || held == nil {
 		return err
 	}
 	return errors.Join(d.disk.remove(dir), held.Close())
 }
 
-// escape makes a path of which a pattern can be made.
-func escape(path string) string {
-	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(path)
+// repairModes lets the group read what was made under a tight umask: the folder,
+// and all snapshots in it. What belongs to another user is left as it is.
+func (d *Destination) repairModes() error {
+	runs, err := listRuns(d.root)
+	if err != nil {
+		return err
+	}
+	for _, dir := range []string{d.root, filepath.Join(d.root, snapshots)} {
+		if err := d.repairMode(dir, dirMode); err != nil {
+			return err
+		}
+	}
+	for _, run := range runs {
+		err := filepath.WalkDir(d.snapshot(run), func(name string, e fs.DirEntry, err error) error {
+			switch {
+			case err != nil:
+				return err
+			case e.IsDir():
+				return d.repairMode(name, dirMode)
+			case e.Name() == partName || e.Name() == manifestName || e.Name() == viewsName:
+				return d.repairMode(name, fileMode)
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d *Destination) repairMode(name string, mode fs.FileMode) error {
+	if err := d.disk.chmod(name, mode); !errors.Is(err, fs.ErrPermission) {
+		return err
+	}
+	return nil
 }

@@ -7,8 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"roistat-etl/load"
 	"roistat-etl/schemas"
@@ -19,22 +21,23 @@ import (
 type stage struct {
 	*book
 	d      *Destination
-	before *published // nil: nothing
-	dir    string     // until the commit
-	held   *os.File   // the lock of dir
+	before *standing // nil: nothing
+	dir    string    // until the commit
+	held   *os.File  // the lock of dir
 }
 
 // newStage finds out which partitions are there already.
-func (d *Destination) newStage(run load.Run, parts []load.Partition, before *published) (*stage, error) {
-	book, err := newBook(run, d.Writer(), parts, before.shown(), func(f load.ManifestFile) bool {
-		info, err := os.Lstat(filepath.Join(before.dir, filepath.FromSlash(f.Path)))
-		return err == nil && info.Mode().IsRegular() && info.Size() == f.Bytes
-	})
+func (d *Destination) newStage(run load.Run, parts []load.Partition, before *standing) (*stage, error) {
+	var there func(load.ManifestFile) bool
+	if before.shown() != nil {
+		there = fileIn(d.snapshot(before.run))
+	}
+	book, err := newBook(run, d.Writer(), parts, before.shown(), there)
 	if err != nil {
 		return nil, err
 	}
 	s := &stage{book: book, d: d, before: before}
-	s.unchanged = s.stands(before.shown()) && s.viewsStand()
+	s.unchanged = !before.isLost() && s.stands(before.shown()) && s.viewsStand()
 	return s, nil
 }
 
@@ -45,8 +48,9 @@ func (s *stage) viewsIn(dir string) string {
 
 // viewsStand tells whether the published views are what they would be now.
 func (s *stage) viewsStand() bool {
-	text, err := os.ReadFile(filepath.Join(s.before.dir, viewsName))
-	return err == nil && string(text) == s.viewsIn(s.before.dir)
+	dir := s.d.snapshot(s.before.run)
+	text, err := os.ReadFile(filepath.Join(dir, viewsName))
+	return err == nil && string(text) == s.viewsIn(dir)
 }
 
 // makeFolder makes the staging folder and locks it.
@@ -56,34 +60,31 @@ func (s *stage) makeFolder() error {
 		return fmt.Errorf("%s is there already", final)
 	}
 	dir := filepath.Join(s.d.root, snapshots, staging+s.run.Run)
-	if err := os.Mkdir(dir, dirMode); err != nil {
-		return classify(fmt.Errorf("make the staging folder: %w", err))
+	if err := s.d.disk.makeFolder(dir); err != nil {
+		return classify(fmt.Errorf("begin a snapshot: %w", err))
 	}
 	s.dir = dir
-	held, err := tryLock(dir)
+	held, err := s.d.holdFile(filepath.Join(dir, lockName))
 	if err == nil && held == nil {
 		err = fmt.Errorf("%s is locked by another", dir)
 	}
 	s.held = held
-	return err
+	return classify(err)
 }
 
 // snapshot returns the folder of a run's snapshot.
-func (d *Destination) snapshot(run string) string { return filepath.Join(d.root, snapshots, run) }
+func (d *Destination) snapshot(run string) string { return snapshotIn(d.root, run) }
 
 // Write links the partition's file, or writes it and reads it back.
 func (s *stage) Write(ctx context.Context, p load.Partition, rows load.Rows) error {
-	return s.write(ctx, p, func(f load.ManifestFile) error { return s.linkFile(ctx, f) },
-		func() (load.ManifestFile, error) { return s.newFile(ctx, p, rows) })
+	return classify(s.write(ctx, p, func(f load.ManifestFile) error { return s.linkFile(ctx, f) },
+		func() (load.ManifestFile, error) { return s.newFile(ctx, p, rows) }))
 }
 
 // place makes the folder of a file and returns the file's path.
 func (s *stage) place(path string) (string, error) {
 	name := filepath.Join(s.dir, filepath.FromSlash(path))
-	if err := os.MkdirAll(filepath.Dir(name), dirMode); err != nil {
-		return "", fmt.Errorf("make a folder: %w", err)
-	}
-	return name, nil
+	return name, s.d.disk.makeFolder(filepath.Dir(name))
 }
 
 // linkFile links a file of the published snapshot, or copies it where links can't be made.
@@ -92,8 +93,14 @@ func (s *stage) linkFile(ctx context.Context, f load.ManifestFile) error {
 	if err != nil {
 		return err
 	}
-	from := filepath.Join(s.before.dir, filepath.FromSlash(f.Path))
+	from := filepath.Join(s.d.snapshot(s.before.run), filepath.FromSlash(f.Path))
 	err = s.d.disk.link(from, to)
+	if err == nil {
+		err = s.d.disk.chmod(to, fileMode) // it may stem from a run under a tight umask
+		if errors.Is(err, fs.ErrPermission) {
+			err = errors.Join(s.d.disk.remove(to), syscall.EXDEV) // another user's: a copy is ours
+		}
+	}
 	if err != nil && linkless(err) {
 		return s.copyFile(ctx, from, to, f)
 	}

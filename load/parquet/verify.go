@@ -31,31 +31,45 @@ func (d *Destination) Verify(ctx context.Context, each func(load.Finding) error)
 // has its size, SHA-256, rows and digest, manifest and views are as written, and
 // nothing else is there. each gets
 // the results in the order of the tables, foreign files last; its error ends the
-// audit. Verify itself fails if nothing is published or the manifest can't be
-// read or contradicts itself.
+// audit. Where the link is lost or leads to a broken manifest, the first result
+// says so, and the newest whole snapshot is audited. Verify itself fails if nothing
+// is published, or if that can't be told.
 func Verify(ctx context.Context, target string, each func(load.Finding) error) error {
 	root, err := filepath.Abs(target)
 	if err != nil {
 		return fmt.Errorf("find %s: %w", target, err)
 	}
-	p, err := readPublished(root)
+	p, err := readStanding(root)
 	if err != nil {
 		return err
 	}
-	if p == nil {
-		return fmt.Errorf("%s: %w", target, ErrNothing)
+	if err := verifyLink(target, p, each); err != nil || p.shown() == nil {
+		return err
 	}
+	dir := snapshotIn(root, p.run)
 	known, err := verifyFiles(ctx, p.manifest, each, func(t *schemas.Table, f load.ManifestFile) (int64, error) {
-		return auditFile(ctx, filepath.Join(p.dir, filepath.FromSlash(f.Path)), t, f)
+		return auditFile(ctx, filepath.Join(dir, filepath.FromSlash(f.Path)), t, f)
 	})
 	if err != nil {
 		return err
 	}
-	text, err := os.ReadFile(filepath.Join(p.dir, viewsName))
+	text, err := os.ReadFile(filepath.Join(dir, viewsName))
 	if err := verifyTexts(p.manifest, text, err, each); err != nil {
 		return err
 	}
-	return verifyOthers(p.dir, known, each)
+	return verifyOthers(dir, known, each)
+}
+
+// verifyLink reports that readers are led to nothing whole, and fails if nothing
+// was ever published.
+func verifyLink(target string, p *standing, each func(load.Finding) error) error {
+	switch {
+	case p == nil:
+		return fmt.Errorf("%s: %w", target, ErrNothing)
+	case p.isLost():
+		return each(load.Finding{Detail: p.lost})
+	}
+	return nil
 }
 
 // verifyFiles audits every file of the manifest in the order of the tables, and
