@@ -82,7 +82,7 @@ func (c *Client) judge(resp *http.Response, buf *bytes.Buffer) (*fields, *Error)
 	if status < 200 {
 		return nil, c.bad(status, "bad_answer", "the status %d is no success", status)
 	}
-	broken := f.parse(c.secret.strip(buf.Bytes()))
+	broken := f.parse(c.secrets.Strip(buf.Bytes()))
 	switch {
 	case broken == nil && f.status == "error" || status >= 400:
 		return nil, c.failure(resp, f, broken)
@@ -109,7 +109,7 @@ func (c *Client) failure(resp *http.Response, f *fields, broken error) *Error {
 		return c.bad(resp.StatusCode, "bad_answer", "the answer reports an error without a code: %s", f.description)
 	}
 	return &Error{
-		Kind: classify(code, resp.StatusCode), Code: c.secret.hide(code), HTTP: resp.StatusCode,
+		Kind: classify(code, resp.StatusCode), Code: c.secrets.Hide(code), HTTP: resp.StatusCode,
 		RetryAfter: retryAfter(resp.Header, time.Now()), Description: c.clean(f.description),
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"roistat-etl/internal/endpoint"
+	"roistat-etl/internal/untrusted"
 )
 
 // Options say where the API is and who asks.
@@ -40,7 +41,7 @@ type Client struct {
 	timeout       time.Duration
 	max           int64
 	header        http.Header
-	secret        secret
+	secrets       *untrusted.Secrets
 	transport     http.RoundTripper // an http.Client has no redirect to follow here
 	gzips         sync.Pool         // of *gzip.Reader
 	buffers       sync.Pool         // of *bytes.Buffer
@@ -58,7 +59,7 @@ func New(o Options) (*Client, error) {
 		return nil, errors.New("the API key holds a control character (a line feed at its end?)")
 	}
 	c := &Client{
-		base: strings.TrimSuffix(o.BaseURL, "/"), project: o.Project, secret: newSecret(o.Key),
+		base: strings.TrimSuffix(o.BaseURL, "/"), project: o.Project, secrets: untrusted.NewSecrets(o.Key),
 		timeout: o.Timeout, max: o.MaxResponse, large: make(chan struct{}, 1),
 		header: http.Header{"Api-Key": {o.Key}, "Use-Http-Code": {"1"}, "Content-Type": {"application/json"}, "Accept": {"application/json"}},
 	}

@@ -7,9 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"regexp"
 	"strings"
 
 	"github.com/minio/minio-go/v7"
+
+	"roistat-etl/internal/untrusted"
 )
 
 var (
@@ -98,26 +101,27 @@ func (b *Bucket) wrap(ctx context.Context, op, object string, err error) error {
 	if err == nil {
 		return nil
 	}
-	e := &Error{Op: op, Target: b.URL(object), Err: err}
+	secrets := b.knownSecrets()
+	e := &Error{Op: op, Target: secrets.Line(b.URL(object), maxTarget), Err: secrets.Error(err)}
 	if object == "" {
 		e.Target = b.String()
 	}
 	if cause := context.Cause(ctx); cause != nil {
-		e.Err = fmt.Errorf("%w: %w", cause, err)
+		e.Err = fmt.Errorf("%w: %w", cause, secrets.Error(err))
 		return e
 	}
 	if errors.Is(err, errNoCredentials) {
 		e.Remedy = remedyUnsigned
 		return e
 	}
-	if untrusted(err) {
+	if isUntrusted(err) {
 		e.Remedy = remedyCertificate
 		return e
 	}
 	var answer minio.ErrorResponse
 	if errors.As(err, &answer) && answer.Code != "" {
-		e.Code, e.Remedy = answer.Code, remedies[answer.Code]
-		e.Err = meaning(answer)
+		e.Code, e.Remedy = secrets.Line(answer.Code, maxCode), remedies[answer.Code]
+		e.Err = secrets.Error(meaning(answer))
 	}
 	return e
 }
@@ -130,10 +134,29 @@ func meaning(r minio.ErrorResponse) error {
 	case r.Code == "PreconditionFailed" || r.Code == "ConditionalRequestConflict" || r.StatusCode == http.StatusPreconditionFailed:
 		return ErrLost
 	}
-	return errors.New(strings.TrimSuffix(r.Message, "."))
+	return errors.New(signature.ReplaceAllString(strings.TrimSuffix(r.Message, "."), "${1}"+untrusted.Mask))
 }
 
-func untrusted(err error) bool {
+// signature is that of a request, which some servers quote in what they answer.
+var signature = regexp.MustCompile(`(?i)(signature[^0-9a-z]{1,4})[0-9a-f]{64}`)
+
+const (
+	maxTarget = 1100 // of a bucket's name and a key, which has at most 1,024 bytes
+	maxCode   = 64
+)
+
+// knownSecrets are the credentials that requests have been signed with, as far as
+// they are known without asking anybody.
+func (b *Bucket) knownSecrets() *untrusted.Secrets {
+	if !b.credentials.IsExpired() {
+		if v, err := b.credentials.GetWithContext(b.client.CredContext()); err == nil {
+			b.secrets.Store(untrusted.NewSecrets(v.SecretAccessKey, v.SessionToken))
+		}
+	}
+	return b.secrets.Load()
+}
+
+func isUntrusted(err error) bool {
 	var authority x509.UnknownAuthorityError
 	var host x509.HostnameError
 	var invalid x509.CertificateInvalidError

@@ -9,12 +9,14 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/minio/minio-go/v7"
 	"github.com/minio/minio-go/v7/pkg/credentials"
 
 	"roistat-etl/internal/endpoint"
+	"roistat-etl/internal/untrusted"
 )
 
 // Scheme begins the address of a bucket.
@@ -26,6 +28,7 @@ type Bucket struct {
 	client      *minio.Client
 	core        minio.Core
 	credentials *credentials.Credentials
+	secrets     atomic.Pointer[untrusted.Secrets] // the credentials that were last known
 	transport   *http.Transport
 	endpoint    string
 	name        string

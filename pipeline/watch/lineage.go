@@ -15,6 +15,7 @@ import (
 
 	"roistat-etl/internal/endpoint"
 	"roistat-etl/internal/retry"
+	"roistat-etl/internal/untrusted"
 	"roistat-etl/pipeline"
 	"roistat-etl/pipeline/config"
 )
@@ -138,11 +139,24 @@ func overHTTP(base, path, key string) (func(context.Context, []byte) error, erro
 	}
 	target := u.JoinPath(path).String()
 	client := &http.Client{Timeout: lineageTimeout, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	secrets := urlSecrets(u, key)
 	twice := retry.Policy{Attempts: 2, Base: time.Second, Max: time.Second}
 	return func(ctx context.Context, event []byte) error {
-		return twice.Do(ctx, func(ctx context.Context) error { return post(ctx, client, target, key, event) },
-			func(error) (retry.Verdict, time.Duration) { return retry.Again, 0 })
+		return secrets.Error(twice.Do(ctx, func(ctx context.Context) error { return post(ctx, client, target, key, event) },
+			func(error) (retry.Verdict, time.Duration) { return retry.Again, 0 }))
 	}, nil
+}
+
+// urlSecrets are the key and what else of a URL is nobody's business.
+func urlSecrets(u *url.URL, key string) *untrusted.Secrets {
+	words := []string{key}
+	if password, ok := u.User.Password(); ok {
+		words = append(words, password)
+	}
+	for _, values := range u.Query() {
+		words = append(words, values...)
+	}
+	return untrusted.NewSecrets(words...)
 }
 
 func post(ctx context.Context, client *http.Client, target, key string, event []byte) (err error) {
