@@ -18,6 +18,7 @@ func TestFormats(t *testing.T) {
 	for name, text := range map[string]string{
 		"a.csv":    "\ufeffid, name ,phone,email,birth_date,сегмент\r\n1,\"Jo \"\"x\"\",\nÿ\",7,,1980-01-01,gold\r\n\r\n2,Ann,,a@b.c,,\r\n",
 		"b.csv":    "fields.сегмент,birth_date,email,phone,name,id\ngold,1980-01-01,,7,\"Jo \"\"x\"\",\nÿ\",1\n,,a@b.c,,Ann,2",
+		"e.csv":    "id,name,phone,email,birth_date,fields.сегмент\r\r\n1,\"Jo \"\"x\"\",\r\r\nÿ\",7,,1980-01-01,\"gold\"\r\r\n2,Ann,,a@b.c,,\r\r\r\n",
 		"c.ndjson": "\ufeff" + `{"fields":{"сегмент":"gold"},"id":1,"name":"Jo \"x\",\nÿ","phone":7,"email":null,"birth_date":"1980-01-01"}` + "\r\n\n" + `{"id":"2","name":"no","name":"Ann","phone":"","email":"a@b.c","birth_date":null,"fields":[]}`,
 		"d.JSONL":  `{"сегмент":"silver","fields.сегмент":"gold","id":1,"name":"Jo \"x\",\n\u00ff","phone":"7","email":"","birth_date":"1980-01-01"}` + "\n" + `{"id":2,"name":"Ann","phone":null,"email":"a@b.c","birth_date":null,"fields":null}` + "\n\n",
 	} {
@@ -48,14 +49,18 @@ func TestFaults(t *testing.T) {
 		`{"id":"","name":"A"}`: "0 1:7  no_id",
 		"\n" + `{"name":"A"}`:  "0 2:1  no_id",
 		`{"id":1}`:             "0 1:1 name bad_value",
-		`{"id":1,"name":"A"` + "\n" + `{"id":2,"name":"B"}`:  "0 1:1  bad_json",
-		`{"id":1,"name":"A"} 2`:                              "0 1:1  bad_json",
-		`[1]` + "\n" + `nul`:                                 "0 1:1  not_object|1 2:1  bad_json",
-		`{"id":1,"name":["A"]}`:                              "0 1:16 name bad_value",
-		`{"id":1,"name":"A","fields":7}`:                     "0 1:29 fields bad_value",
-		`{"id":1,"name":"A","birth_date":"1980-13-01"}`:      "0 1:33 birth_date bad_value",
-		`{"id":1,"name":"` + strings.Repeat("x", 17<<20):     "0 1:1  too_large",
-		`{"id":1,"name":"A","x":"` + "\\ud800" + `"}` + "\n": "",
+		`{"id":1,"name":"A"` + "\n" + `{"id":2,"name":"B"}`: "0 1:1  bad_json",
+		`{"id":1,"name":"A"} 2`:                             "0 1:1  bad_json",
+		`[1]` + "\n" + `nul`:                                "0 1:1  not_object|1 2:1  bad_json",
+		`{"id":1,"name":["A"]}`:                             "0 1:16 name bad_value",
+		`{"id":1,"name":"A","fields":7}`:                    "0 1:29 fields bad_value",
+		`{"id":1,"name":"A","birth_date":"1980-13-01"}`:     "0 1:33 birth_date bad_value",
+		`{"id":1,"name":"` + strings.Repeat("x", 17<<20):    "0 1:1  too_large",
+		// what is no text
+		`{"id":"a\ud83d","name":"A","x":"\ud800"}` + "\n" + `{"id":"1","name":"A","a\ud83d":1,"fields":{"b\ude00":1}}`: "0 1:7 id bad_value|0 1:32 fields.x bad_value|1 2:1  bad_value",
+		`{"id":1,"name":"A","fields":{"tags":["\uDE00"]}}`:                                                             "0 1:37 fields.tags bad_value",
+		// ids that look like others
+		"id,name\n1\u00a0,A\n\u200b2,A\n\ufeff3,A\n 4 ,A\n\u00a0,A\n": "0 2:1 id bad_value|1 3:1 id bad_value|2 4:1 id bad_value|4 6:1  no_id",
 	} {
 		name := "a.csv"
 		if !strings.HasPrefix(text, "id") {
@@ -142,6 +147,21 @@ func TestTextKeepsLettersWhole(t *testing.T) {
 		var bad *BadFileError
 		if !errors.As(err, &bad) || bad.Line != 4 || bad.Column != 4 {
 			t.Errorf("pad %d: %v, %v, %v", pad, r, faults, err)
+		}
+	}
+}
+
+// TestReturnsBeforeALineFeed are one, wherever the buffers cut them; others stay.
+func TestReturnsBeforeALineFeed(t *testing.T) {
+	for pad := range 5 {
+		long := strings.Repeat("x", textBuffer-len("id,name\r\r\n1,")-2+pad)
+		r, faults, err := checked(t, write(t, "a.csv", "id,name\r\r\n1,"+long+"\r\r\n2,\"B\"\r\r\n3,a\rb\r\rc\r\n"+"4,"+strings.Repeat("\r", 2*textBuffer)+"x\n"))
+		if err != nil || len(faults) > 0 || r.Rows != 4 {
+			t.Fatal(pad, r, faults, err)
+		}
+		want := []string{`{"id":"1","name":"` + long + `"}`, `{"id":"2","name":"B"}`, `{"id":"3","name":"a\rb\r\rc"}`}
+		if diff := cmp.Diff(want, r.First); diff != "" {
+			t.Error(pad, diff)
 		}
 	}
 }

@@ -136,7 +136,7 @@ func (c *csvRows) Next(r *row) error {
 		return err
 	}
 	for i, text := range record {
-		r.set(c.header[i], text, at(i))
+		r.set(c.header[i], textValue(text), at(i))
 	}
 	return nil
 }

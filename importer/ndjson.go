@@ -88,6 +88,10 @@ func (n *ndjsonRows) parse(r *row) {
 	})
 	if err != nil || d.Skip() != io.EOF { //nolint:errorlint // jx returns it bare
 		n.useless(r, schemas.BadJSON, "the line is no JSON object, or something follows it")
+		return
+	}
+	if half := halfOfPair(n.line); half != "" && len(r.faults) == 0 {
+		r.fault(r.at, "", schemas.BadValue, "the name of a field: %s", half)
 	}
 }
 
@@ -108,20 +112,11 @@ func (n *ndjsonRows) member(r *row, key string, raw jx.Raw) error {
 	if key == fieldsKey {
 		return n.fields(r, raw)
 	}
-	i, field := columnOf(key)
-	text, whole, err := value(raw)
-	switch at := n.place(raw); {
-	case err != nil:
-		return err
-	case i < 0:
-		r.setField(field, text, at)
-	case whole:
-		r.set(key, text, at)
-	default:
-		r.set(key, text, at)
-		r.fault(at, key, schemas.BadValue, "it must be a text")
+	v, err := jsonValue(raw)
+	if err == nil {
+		r.set(key, v, n.place(raw))
 	}
-	return nil
+	return err
 }
 
 // fields sets the members of an object called fields; PHP writes an empty one as [].
@@ -133,35 +128,16 @@ func (n *ndjsonRows) fields(r *row, raw jx.Raw) error {
 			if err != nil {
 				return err
 			}
-			text, _, err := value(raw)
-			r.setField(string(key), text, n.place(raw))
+			v, err := jsonValue(raw)
+			if err == nil {
+				r.setField(string(key), v, n.place(raw))
+			}
 			return err
 		})
 	}
-	var compact bytes.Buffer
-	if err := json.Compact(&compact, raw); err != nil {
-		return err
-	}
-	if s := compact.String(); s != "[]" && s != "null" {
+	v, err := jsonValue(raw)
+	if err == nil && !v.null && v.text != "[]" {
 		r.fault(n.place(raw), fieldsKey, schemas.BadValue, "it must be an object")
 	}
-	return nil
-}
-
-// value is a JSON value as a text: null is ”, a number or bool its JSON text, what
-// is nested its compact JSON, for which whole is false.
-func value(raw jx.Raw) (text string, whole bool, err error) {
-	switch raw.Type() {
-	case jx.String:
-		text, err = jx.DecodeBytes(raw).Str()
-		return text, true, err
-	case jx.Null:
-		return "", true, nil
-	case jx.Object, jx.Array:
-		var compact bytes.Buffer
-		err = json.Compact(&compact, raw)
-		return compact.String(), false, err
-	default:
-		return string(bytes.TrimSpace(raw)), true, nil
-	}
+	return err
 }

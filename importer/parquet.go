@@ -5,9 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
-	"strconv"
-	"time"
 
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/arrow/array"
@@ -39,7 +36,7 @@ type parquetRows struct {
 }
 
 func openParquet(ctx context.Context, f *File, mem memory.Allocator) (p *parquetRows, err error) {
-	defer recovered(&err)
+	defer recovered(&err, "")
 	props := parquet.NewReaderProperties(mem)
 	props.BufferedStreamEnabled = true // else a column's whole row group is read at once
 	props.BufferSize = textBuffer
@@ -52,9 +49,9 @@ func openParquet(ctx context.Context, f *File, mem memory.Allocator) (p *parquet
 			err = errors.Join(err, p.Close())
 		}
 	}()
-	reader, err := pqarrow.NewFileReader(p.file, pqarrow.ArrowReadProperties{}, mem)
+	reader, err := p.openColumns(mem)
 	if err != nil {
-		return p, unreadable(err)
+		return p, err
 	}
 	for _, field := range reader.Manifest.Fields {
 		p.names = append(p.names, field.Field.Name)
@@ -63,6 +60,44 @@ func openParquet(ctx context.Context, f *File, mem memory.Allocator) (p *parquet
 		return p, err
 	}
 	return p, p.begin(ctx, reader)
+}
+
+// openColumns decides what the values of each column are. The Arrow schema that
+// some writers keep in the file says nothing of them that matters here but where
+// numbers are durations; it may be of a later version of Arrow, and is left out.
+func (p *parquetRows) openColumns(mem memory.Allocator) (*pqarrow.FileReader, error) {
+	meta := p.file.MetaData()
+	if err := checkEncodings(p.file); err != nil {
+		return nil, err
+	}
+	stored := storedTypes(p.file)
+	meta.FileMetaData.KeyValueMetadata = nil
+	reader, err := pqarrow.NewFileReader(p.file, pqarrow.ArrowReadProperties{}, mem)
+	if err != nil {
+		return nil, unreadable(err)
+	}
+	for i := range reader.Manifest.Fields {
+		var origin arrow.DataType
+		if i < len(stored) {
+			origin = stored[i].Type
+		}
+		declareTypes(&reader.Manifest.Fields[i], origin, meta.Schema)
+	}
+	return reader, nil
+}
+
+// storedTypes are the columns by the Arrow schema in the file; none if it can't be read.
+func storedTypes(f *file.Reader) (fields []arrow.Field) {
+	defer func() {
+		if recover() != nil {
+			fields = nil
+		}
+	}()
+	manifest, err := pqarrow.NewSchemaManifest(f.MetaData().Schema, f.MetaData().KeyValueMetadata(), nil)
+	if err != nil || manifest.OriginSchema == nil {
+		return nil
+	}
+	return manifest.OriginSchema.Fields()
 }
 
 // begin makes the readers of the columns, and before them their scouts.
@@ -120,22 +155,29 @@ func (p *parquetRows) columns(ctx context.Context, reader *pqarrow.FileReader) (
 
 // unreadable is what becomes of the library's errors.
 func unreadable(err error) error {
-	if errors.Is(err, ErrChanged) || errors.Is(err, context.Canceled) {
+	var bad *BadFileError
+	if errors.Is(err, ErrChanged) || errors.Is(err, context.Canceled) || errors.As(err, &bad) {
 		return err
 	}
 	return badFile("the file can't be read as Parquet: %v", err)
 }
 
-// recovered turns a panic of the library, which doesn't expect every broken file, into an error.
-func recovered(err *error) {
-	if r := recover(); r != nil {
-		*err = unreadable(fmt.Errorf("%v", r))
+// recovered turns a panic of the library, which doesn't expect every broken file, and
+// stumbles over some whole ones, into an error. The column may be unknown.
+func recovered(err *error, column string) {
+	r := recover()
+	if r == nil {
+		return
 	}
+	if column != "" {
+		column = fmt.Sprintf("column %q: ", cut(column))
+	}
+	*err = badFile("the file can't be read as Parquet: %sit is damaged, or written in a way that this program doesn't know (%v): write it anew with dictionaries or plain values", column, r)
 }
 
 // Next implements rows.
 func (p *parquetRows) Next(r *row) (err error) {
-	defer recovered(&err)
+	defer recovered(&err, "")
 	if p.at == p.rows {
 		if err := p.fill(); err != nil {
 			return err
@@ -156,7 +198,7 @@ func (p *parquetRows) Next(r *row) (err error) {
 func (p *parquetRows) fill() error {
 	p.release()
 	for _, scout := range p.scouts {
-		found, err := scout.NextBatch(parquetBatch)
+		found, err := p.read(scout)
 		if err != nil {
 			return unreadable(err)
 		}
@@ -169,7 +211,11 @@ func (p *parquetRows) fill() error {
 		}
 		p.batch = append(p.batch, column)
 		if i > 0 && column.Len() != p.batch[0].Len() {
-			return badFile("the file can't be read as Parquet: %s has %d rows where %s has %d", p.names[i], column.Len(), p.names[0], p.batch[0].Len())
+			short := i
+			if column.Len() > p.batch[0].Len() {
+				short = 0
+			}
+			return p.ended(short)
 		}
 	}
 	p.rows = p.batch[0].Len()
@@ -177,7 +223,8 @@ func (p *parquetRows) fill() error {
 }
 
 // read reads the next values of a column, as one array.
-func (p *parquetRows) read(reader *pqarrow.ColumnReader) (arrow.Array, error) {
+func (p *parquetRows) read(reader *pqarrow.ColumnReader) (_ arrow.Array, err error) {
+	defer recovered(&err, reader.Field().Name)
 	found, err := reader.NextBatch(parquetBatch)
 	if err != nil {
 		return nil, err
@@ -210,87 +257,49 @@ func (p *parquetRows) end() error {
 	return io.EOF
 }
 
-// value sets the value of a column.
-func (p *parquetRows) value(r *row, name string, column arrow.Array, at place) {
-	if name == fieldsKey && p.fields(r, column, at) {
-		return
-	}
-	text, whole := parquetText(column, p.at)
-	r.set(name, text, at)
-	if i, _ := columnOf(name); i >= 0 && !whole {
-		r.fault(at, name, schemas.BadValue, "it must be a text")
-	}
+// ended says that a column ends before the others. The library keeps to itself why.
+func (p *parquetRows) ended(column int) error {
+	return badFile("the file can't be read as Parquet: the values of column %q end at row %d of %d: it is damaged, or written in a way that this program doesn't know",
+		cut(p.names[column]), p.next+int64(p.batch[column].Len()), p.file.NumRows())
 }
 
-// fields sets the members of a struct or map called fields; false: it is neither.
-func (p *parquetRows) fields(r *row, column arrow.Array, at place) bool {
+// value sets the value of a column.
+func (p *parquetRows) value(r *row, name string, column arrow.Array, at place) {
+	if name == fieldsKey {
+		p.fields(r, column, at)
+		return
+	}
+	r.set(name, arrowValue(column, p.at), at)
+}
+
+// fields sets the members of a struct or map called fields.
+func (p *parquetRows) fields(r *row, column arrow.Array, at place) {
+	if arrowValue(column, p.at).null {
+		return
+	}
 	switch c := column.(type) {
 	case *array.Struct:
 		for i, f := range c.DataType().(*arrow.StructType).Fields() {
-			if c.IsValid(p.at) {
-				text, _ := parquetText(c.Field(i), p.at)
-				r.setField(f.Name, text, at)
-			}
+			r.setField(f.Name, arrowValue(c.Field(i), p.at), at)
 		}
 	case *array.Map:
 		start, end := c.ValueOffsets(p.at)
-		for i := int(start); i < int(end) && c.IsValid(p.at); i++ {
-			name, _ := parquetText(c.Keys(), i)
-			text, _ := parquetText(c.Items(), i)
-			r.setField(name, text, at)
+		for i := int(start); i < int(end); i++ {
+			name := arrowValue(c.Keys(), i)
+			if name.fault != "" || name.null {
+				r.fault(at, fieldsKey, schemas.BadValue, "a name in it is no text")
+				continue
+			}
+			r.setField(name.text, arrowValue(c.Items(), i), at)
 		}
 	default:
-		return false
+		r.fault(at, fieldsKey, schemas.BadValue, "it must be an object")
 	}
-	return true
-}
-
-// parquetText is a value as a text; null is ”. What is nested is its JSON, for
-// which whole is false. A timestamp at midnight is its day.
-func parquetText(column arrow.Array, i int) (text string, whole bool) {
-	if column.IsNull(i) {
-		return "", true
-	}
-	switch c := column.(type) {
-	case *array.String:
-		return c.Value(i), true
-	case *array.Binary:
-		return string(c.Value(i)), true
-	case *array.FixedSizeBinary:
-		return string(c.Value(i)), true
-	case *array.Float64:
-		return number(c.Value(i), 64), true
-	case *array.Float32:
-		return number(float64(c.Value(i)), 32), true
-	case *array.Timestamp:
-		return instant(c.Value(i).ToTime(c.DataType().(*arrow.TimestampType).Unit)), true
-	case *array.Dictionary:
-		return parquetText(c.Dictionary(), c.GetValueIndex(i))
-	case array.ListLike, *array.Struct:
-		return column.ValueStr(i), false
-	}
-	return column.ValueStr(i), true
-}
-
-// number writes whole numbers without exponent: ids and phones come as floats
-// from tables that have gaps.
-func number(x float64, bits int) string {
-	if x == math.Trunc(x) && math.Abs(x) < 1<<53 {
-		return strconv.FormatFloat(x, 'f', -1, bits)
-	}
-	return strconv.FormatFloat(x, 'g', -1, bits)
-}
-
-func instant(t time.Time) string {
-	if t.Equal(t.Truncate(24 * time.Hour)) {
-		return t.Format(time.DateOnly)
-	}
-	return t.Format(time.RFC3339Nano)
 }
 
 // Close implements rows.
 func (p *parquetRows) Close() (err error) {
-	defer recovered(&err)
+	defer recovered(&err, "")
 	p.release()
 	for _, list := range [][]*pqarrow.ColumnReader{p.scouts, p.readers} {
 		for _, c := range list {

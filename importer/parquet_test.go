@@ -65,7 +65,7 @@ func TestParquetTypes(t *testing.T) {
 		t.Fatal(err, faults)
 	}
 	want := []string{
-		`{"id":"1","name":"Боб","phone":"79880002233","birth_date":"1980-01-31","fields":{"score":"1.5","vip":"true","seen":"2026-01-02T03:04:05.678Z","day":"2026-01-02","sum":"12.5","tags":"[\"a\",\"b\"]","segment":"gold","n":"7"}}`,
+		`{"id":"1","name":"Боб","phone":"79880002233","birth_date":"1980-01-31","fields":{"score":"1.5","vip":"true","seen":"2026-01-02T03:04:05.678Z","day":"2026-01-02","sum":"12.50","tags":"[\"a\",\"b\"]","segment":"gold","n":"7"}}`,
 		`{"id":"2","name":"Ann","phone":null,"birth_date":null}`,
 	}
 	if diff := cmp.Diff(want, r.First); diff != "" {

@@ -32,7 +32,7 @@ func TestTextsArriveAsTheyAre(t *testing.T) {
 		want := []map[string]any{}
 		_ = w.Write(header) // to memory
 		for range n {
-			values := []string{"i" + text.Draw(t, "id"), "n" + text.Draw(t, "name"), text.Draw(t, "phone"), text.Draw(t, "extra")}
+			values := []string{"i" + text.Draw(t, "id") + "d", "n" + text.Draw(t, "name"), text.Draw(t, "phone"), text.Draw(t, "extra")}
 			_ = w.Write(values)
 			row, sent := map[string]any{}, map[string]any{"id": values[0], "name": values[1], "phone": nil}
 			for i, v := range values {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/go-faster/jx"
@@ -90,22 +91,32 @@ func columnOf(name string) (knownColumn int, field string) {
 }
 
 // set sets a value; of equal names the last counts.
-func (r *row) set(name, text string, at place) {
+func (r *row) set(name string, v value, at place) {
 	i, field := columnOf(name)
-	if i >= 0 {
-		r.cells[i] = cell{text, at, true}
+	if i < 0 {
+		r.setField(field, v, at)
 		return
 	}
-	r.setField(field, text, at)
+	r.cells[i] = cell{v.text, at, true}
+	switch {
+	case v.fault != "":
+		r.fault(at, name, schemas.BadValue, "%s", v.fault)
+	case v.nested:
+		r.fault(at, name, schemas.BadValue, "it must be a text")
+	}
 }
 
-func (r *row) setField(name, text string, at place) {
+// setField sets a value of fields.
+func (r *row) setField(name string, v value, at place) {
+	if v.fault != "" {
+		r.fault(at, fieldsKey+"."+name, schemas.BadValue, "%s", v.fault)
+	}
 	if i, have := r.names[name]; have {
-		r.extras[i].cell = cell{text, at, true}
+		r.extras[i].cell = cell{v.text, at, true}
 		return
 	}
 	r.names[name] = len(r.extras)
-	r.extras = append(r.extras, extra{name, cell{text, at, true}})
+	r.extras = append(r.extras, extra{name, cell{v.text, at, true}})
 }
 
 // fault notes why the row can't be sent.
@@ -118,15 +129,16 @@ func (r *row) judge() {
 	if r.raw != nil {
 		return // it has its fault
 	}
-	for i := range r.cells {
-		r.judgeText(columnTable[i], r.cells[i])
-	}
 	for i := range r.extras {
-		r.judgeText(fieldsKey+"."+r.extras[i].name, r.extras[i].cell)
+		if x := &r.extras[i]; !utf8.ValidString(x.name) {
+			r.fault(x.at, "", schemas.BadValue, "the name of a field is not UTF-8")
+		}
 	}
 	id, name, birth := r.cells[idColumn], r.cells[nameColumn], r.cells[birthColumn]
 	if strings.TrimSpace(id.text) == "" {
 		r.fault(r.where(id), "", schemas.NoID, "the id is empty")
+	} else if blank := hiddenBlank(id.text); blank != 0 {
+		r.fault(id.at, "id", schemas.BadValue, "it begins or ends with %U, which nobody sees: take it away", blank)
 	}
 	if name.text == "" {
 		r.fault(r.where(name), "name", schemas.BadValue, "the name is empty")
@@ -136,11 +148,18 @@ func (r *row) judge() {
 	}
 }
 
-// judgeText refuses what can't be written as JSON.
-func (r *row) judgeText(field string, c cell) {
-	if !utf8.ValidString(c.text) {
-		r.fault(c.at, field, schemas.BadValue, "it is not UTF-8")
+// hiddenBlank is a blank beyond ASCII, or a mark without width, with which a text
+// begins or ends, or 0. Copied tables bring them, and an id with one is another
+// client's.
+func hiddenBlank(text string) rune {
+	first, _ := utf8.DecodeRuneInString(text)
+	last, _ := utf8.DecodeLastRuneInString(text)
+	for _, r := range []rune{first, last} {
+		if r > unicode.MaxASCII && (unicode.IsSpace(r) || unicode.Is(unicode.Cf, r)) {
+			return r
+		}
 	}
+	return 0
 }
 
 // where is the place of a cell, or of the row that lacks it.

@@ -8,7 +8,8 @@ import (
 )
 
 // text reads a text file that must be UTF-8, without its byte order mark. It says
-// where it isn't, and what it might be instead.
+// where it isn't, and what it might be instead. Several returns before a line feed,
+// as programs on Windows write that end their lines twice, are one.
 type text struct {
 	from    io.Reader
 	buf     []byte
@@ -112,9 +113,31 @@ func (t *text) look() error {
 		}
 		i += size
 	}
+	if ends := len(bytes.TrimRight(b[:i], "\r")); ends > 0 && t.err == nil {
+		i = ends // a line feed may follow
+	}
 	t.move(b[:i])
-	t.sound = i
+	t.sound = len(joinReturns(b[:i]))
+	t.have = b[:t.sound+copy(b[t.sound:], b[i:])]
 	return nil
+}
+
+// joinReturns makes one of the returns before each line feed, within the same memory.
+func joinReturns(b []byte) []byte {
+	if !bytes.Contains(b, []byte("\r\r")) {
+		return b
+	}
+	kept, returns := b[:0], 0
+	for _, c := range b {
+		if c == '\n' && returns > 1 {
+			kept = kept[:len(kept)-returns+1]
+		}
+		if returns++; c != '\r' {
+			returns = 0
+		}
+		kept = append(kept, c)
+	}
+	return kept
 }
 
 // move counts what was looked at.
