@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+
+	"roistat-etl/schemas"
 )
 
 // Run is what a publishing says of itself.
@@ -15,7 +17,22 @@ type Run struct {
 	ReportTimezone string // IANA name; of the days in the views; "" is UTC
 	LiveClients    int64
 	Adopt          bool // publish over what another mirror published
+
+	// Rebuild names partitions that are damaged where they are published: they are
+	// written anew, never taken from there. Not nil, also where it names none, it
+	// publishes although no row has changed, and puts in the place of tables that
+	// were altered new ones.
+	Rebuild map[PartitionName]bool
 }
+
+// PartitionName names a partition of whatever rows.
+type PartitionName struct {
+	Table schemas.ID
+	Month string // as Partition.Month
+}
+
+// Rebuilds tells whether the partition must not be taken from what is published.
+func (r Run) Rebuilds(p Partition) bool { return r.Rebuild[PartitionName{p.Table, p.Month}] }
 
 // ValidRun tells whether the text has the form of a run's name.
 func ValidRun(text string) bool {

@@ -63,8 +63,13 @@ type Options struct {
 // Run runs a pipeline once. The report says everything, failures included; its
 // Error is set whenever the outcome is neither ok nor partial.
 func Run(ctx context.Context, p *config.Pipeline, o Options) *Report {
+	return execute(ctx, p, o, nil)
+}
+
+// execute is a run, which may be there to repair what is published.
+func execute(ctx context.Context, p *config.Pipeline, o Options, found damage) *Report {
 	start := time.Now()
-	r := &running{pipeline: p, options: o, log: o.Log.With("pipeline", p.Name)}
+	r := &running{pipeline: p, options: o, damage: found, log: o.Log.With("pipeline", p.Name)}
 	name, err := newRun(start)
 	r.report = newReport(name, p.Name, p.Project, start)
 	if err == nil {
@@ -83,6 +88,7 @@ func Run(ctx context.Context, p *config.Pipeline, o Options) *Report {
 type running struct {
 	pipeline     *config.Pipeline
 	options      Options
+	damage       damage // that is repaired; nil: none
 	log          *slog.Logger
 	report       *Report
 	held         *held
@@ -190,6 +196,9 @@ func (r *running) fresh(ctx context.Context, h *held) (err error) {
 func (r *running) something() error {
 	_, err := os.Stat(r.pipeline.Mirror)
 	if r.options.NoExtract && r.pipeline.MirrorBackup == "" && errors.Is(err, fs.ErrNotExist) {
+		if r.damage != nil {
+			return nothingToRepairFrom(r.pipeline.Mirror)
+		}
 		return nothingToPublish(r.pipeline.Mirror)
 	}
 	return nil
@@ -239,6 +248,7 @@ func (r *running) stages(ctx context.Context) (err error) {
 	if err := r.filled(ctx); err != nil {
 		return err
 	}
+	r.noteRepair()
 	if r.destinations, err = openWith(r.pipeline, r.log); err != nil {
 		return err
 	}

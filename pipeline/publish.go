@@ -88,7 +88,7 @@ func (r *running) finishCut(ctx context.Context) error {
 	}
 	for _, d := range r.destinations {
 		c, ok := d.Destination.(load.Recoverer)
-		if !ok {
+		if !ok || r.damage[d.target] != nil { // a repair knows best what it finds there
 			continue
 		}
 		err := c.Recover(ctx, r.mirrorID)
@@ -232,6 +232,9 @@ func (r *running) targets() []load.Destination {
 	out := make([]load.Destination, len(r.destinations))
 	for i, d := range r.destinations {
 		out[i] = d
+		if anew := r.damage[d.target]; anew != nil {
+			out[i] = &repaired{d.Destination, d.String(), anew}
+		}
 	}
 	return out
 }

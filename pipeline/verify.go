@@ -3,6 +3,7 @@ package pipeline
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"path/filepath"
 	"runtime"
@@ -27,7 +28,9 @@ type Verified struct {
 }
 
 // Verify audits what a pipeline has published: against the manifest always, and
-// against the mirror where nothing was extracted since. The findings go to each.
+// against the mirror where nothing was extracted since. The findings go to each;
+// one that is not right names the file or table, and the remedy. A mirror that is
+// damaged keeps nothing from being audited, and is the error in the end.
 func Verify(ctx context.Context, p *config.Pipeline, each func(Verified) error) (err error) {
 	destinations, err := openDestinations(p)
 	if err != nil {
@@ -40,7 +43,7 @@ func Verify(ctx context.Context, p *config.Pipeline, each func(Verified) error) 
 			return err
 		}
 	}
-	return nil
+	return v.unreadable
 }
 
 // verifier is one audit. The mirror is projected once, when it is first needed.
@@ -49,6 +52,7 @@ type verifier struct {
 	destinations []destination
 	each         func(Verified) error
 	mirror       *mirrorRows
+	unreadable   error // why the mirror is not compared with; nil: it can be read, or there is none
 }
 
 // mirrorRows is what the mirror projects to.
@@ -71,7 +75,7 @@ type partitionKey struct {
 func (v *verifier) destination(ctx context.Context, d destination) error {
 	m, err := d.Published(ctx)
 	if err != nil {
-		return v.each(Verified{Destination: d.target, Detail: err.Error()})
+		return v.each(Verified{Destination: d.target, Detail: unaudited(err)})
 	}
 	if m == nil {
 		return v.nothing(ctx, d)
@@ -80,6 +84,7 @@ func (v *verifier) destination(ctx context.Context, d destination) error {
 	if err != nil {
 		return err
 	}
+	remedy := v.remedy(m)
 	if detail := v.foreign(d, m); detail != "" {
 		if err := v.each(Verified{Destination: d.target, Detail: detail}); err != nil {
 			return err
@@ -94,16 +99,50 @@ func (v *verifier) destination(ctx context.Context, d destination) error {
 		seen[partitionKey{r.Table, r.Partition}] = true
 		f := Verified{Destination: d.target, Table: r.Table, Partition: r.Partition, Rows: r.Rows, Expected: r.Expected, OK: r.OK, Detail: r.Detail}
 		if f.OK && rows != nil && rows.digests[partitionKey{r.Table, r.Partition}] != r.Digest {
-			f.OK, f.Detail = false, "not what the mirror projects to"
-		} else if f.OK {
+			f.OK, f.Detail = false, place(d, r)+"not what the mirror projects to"
+		}
+		switch {
+		case f.OK:
 			f.Detail = note
+		case r.Detail != m.Unlinked || m.Unlinked == "": // which says what mends it
+			f.Detail += remedy
 		}
 		return v.each(f)
 	})
 	if err != nil && ctx.Err() == nil {
-		return v.each(Verified{Destination: d.target, Detail: err.Error()})
+		return v.each(Verified{Destination: d.target, Detail: unaudited(err)})
 	}
-	return errors.Join(err, v.missing(d, rows, seen))
+	return errors.Join(err, v.missing(d, rows, seen, remedy))
+}
+
+// place names what is wrong where the destination found nothing wrong.
+func place(d destination, f load.Finding) string {
+	name := f.Table
+	if f.Partition != "" {
+		name += ", partition " + f.Partition
+	}
+	return fmt.Sprintf("%s: %s: ", d.target, name)
+}
+
+// remedy says what mends damage.
+func (v *verifier) remedy(m *load.Manifest) string {
+	if v.mirror != nil && v.mirror.id != m.Mirror {
+		return fmt.Sprintf(": it was published from mirror %s, and this is mirror %s: repair it where that one is", m.Mirror, v.mirror.id)
+	}
+	return ": " + v.repairing()
+}
+
+// repairing is the command that mends damage.
+func (v *verifier) repairing() string {
+	return "roistat-etl verify --repair " + v.pipeline.Name + " rebuilds it from the mirror, without a call"
+}
+
+// unaudited says why nothing can be told of a destination, and what may help.
+func unaudited(err error) string {
+	if load.Refuses(err) { // which says what helps
+		return err.Error()
+	}
+	return err.Error() + ": nothing can be told of it; see that it can be reached, and verify again"
 }
 
 // nothing says why nothing whole is published: nothing ever was, or readers are
@@ -122,7 +161,7 @@ func (v *verifier) nothing(ctx context.Context, d destination) error {
 	if said {
 		return nil
 	}
-	return v.each(Verified{Destination: d.target, Detail: "nothing is published"})
+	return v.each(Verified{Destination: d.target, Detail: "nothing is published: run publishes it; " + v.repairing()})
 }
 
 // foreign says why a manifest, good as it may be, is not the one that should be there.
@@ -137,13 +176,13 @@ func (v *verifier) foreign(d destination, m *load.Manifest) string {
 		return "it may still show clients that were erased from the mirror: forget them again, or run"
 	}
 	if last, _, _ := strings.Cut(v.mirror.shown[d.String()], " of "); last > m.Run { // run names sort in time
-		return "run " + m.Run + " is shown, but run " + last + " was published last"
+		return "run " + m.Run + " is shown, but run " + last + " was published last: " + v.repairing()
 	}
 	return ""
 }
 
 // missing reports partitions that the mirror projects to and the destination doesn't have.
-func (v *verifier) missing(d destination, rows *mirrorRows, seen map[partitionKey]bool) error {
+func (v *verifier) missing(d destination, rows *mirrorRows, seen map[partitionKey]bool, remedy string) error {
 	if rows == nil {
 		return nil
 	}
@@ -151,7 +190,7 @@ func (v *verifier) missing(d destination, rows *mirrorRows, seen map[partitionKe
 		if seen[partitionKey{p.Table.String(), p.Month}] {
 			continue
 		}
-		f := Verified{Destination: d.target, Table: p.Table.String(), Partition: p.Month, Expected: p.Rows, Detail: "the mirror projects to it, but it is not published"}
+		f := Verified{Destination: d.target, Table: p.Table.String(), Partition: p.Month, Expected: p.Rows, Detail: place(d, load.Finding{Table: p.Table.String(), Partition: p.Month}) + "the mirror projects to it, but it is not published" + remedy}
 		if err := v.each(f); err != nil {
 			return err
 		}
@@ -162,13 +201,20 @@ func (v *verifier) missing(d destination, rows *mirrorRows, seen map[partitionKe
 // comparable returns the mirror's rows if they must be those published, or a note why they need not.
 func (v *verifier) comparable(ctx context.Context, d destination, m *load.Manifest) (*mirrorRows, string, error) {
 	const manifestOnly = "as the manifest says; not compared with the mirror: "
+	if v.unreadable != nil {
+		return nil, manifestOnly + "it can't be read", nil
+	}
 	if v.mirror == nil {
 		rows, err := v.projectMirror(ctx)
 		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, mirror.ErrEmpty) {
 			return nil, manifestOnly + "there is none here", nil
 		}
 		if err != nil {
-			return nil, "", err
+			if ctx.Err() != nil {
+				return nil, "", err
+			}
+			v.unreadable = err
+			return nil, manifestOnly + "it can't be read", nil
 		}
 		v.mirror = rows
 	}

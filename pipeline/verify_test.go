@@ -45,7 +45,7 @@ func alike(dir string) error {
 	if err := os.Remove(filepath.Join(dir, to.Path)); err != nil { // it may be a link to another snapshot's
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(dir, to.Path), rows, 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, to.Path), rows, 0o640); err != nil {
 		return err
 	}
 	visits.Rows += from.Rows - to.Rows
@@ -54,7 +54,7 @@ func alike(dir string) error {
 	if text, err = m.Encode(); err != nil {
 		return err
 	}
-	return os.WriteFile(name, text, 0o600)
+	return os.WriteFile(name, text, 0o640)
 }
 
 func TestVerifyFindsWhatTheManifestDoesNotSay(t *testing.T) {
@@ -80,9 +80,9 @@ func TestVerifyFindsWhatTheManifestDoesNotSay(t *testing.T) {
 	}{
 		"other rows, all sums right":    {func(_ *stand, out string) error { return alike(filepath.Join(out, "current")) }, "not what the mirror projects to"},
 		"the link shows an older run":   {point("older"), "was published last"},
-		"the link leads nowhere":        {point("snapshots/20200101T000000Z-000000"), "manifest can't be read"},
+		"the link leads nowhere":        {point("snapshots/20200101T000000Z-000000"), "manifest is lost or broken"},
 		"the link leads somewhere else": {point("/tmp"), "no snapshot of this program"},
-		"there is no link":              {point(""), "nothing is published"},
+		"there is no link":              {point(""), "current is gone"},
 		"another project":               {func(s *stand, _ string) error { s.pipeline.Project = "777"; return nil }, "project 12345"},
 	} {
 		t.Run(name, func(t *testing.T) {

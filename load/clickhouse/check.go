@@ -135,7 +135,19 @@ func (c *checks) rights(ctx context.Context) {
 		all = c.say("right "+grant, "granted", "GRANT "+grant+" TO "+to, err) && all
 	}
 	if all {
+		c.unaltered(ctx)
 		c.say("trial", "a table was made, filled, exchanged and dropped", "see the message", c.trial(ctx))
+	}
+}
+
+// unaltered says of tables that were altered what helps.
+func (c *checks) unaltered(ctx context.Context) {
+	s, err := c.d.inspect(ctx)
+	if err == nil {
+		err = s.altered(c.d.database)
+	}
+	if err != nil {
+		c.say("tables", "", "rename the table to keep what was added, and run", err)
 	}
 }
 

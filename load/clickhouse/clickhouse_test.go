@@ -174,8 +174,8 @@ func TestVerifyFindsDamage(t *testing.T) {
 		"a row too many":      {"INSERT INTO %s.clients SELECT * FROM %[1]s.clients LIMIT 1", "the server has"},
 		"another value":       {"ALTER TABLE %s.clients UPDATE name = 'x' WHERE client_id = (SELECT min(client_id) FROM %[1]s.clients) SETTINGS mutations_sync = 1", "have the digest"},
 		"a partition lost":    {"ALTER TABLE %s.rejects DROP PARTITION ID 'all'", "the server has 0 rows"},
-		"a table lost":        {"DROP TABLE %s.calls SYNC", "the table is missing"},
-		"a view lost":         {"DROP VIEW %s.daily_funnel", "the view daily_funnel is missing"},
+		"a table lost":        {"DROP TABLE %s.calls SYNC", ".calls is missing"},
+		"a view lost":         {"DROP VIEW %s.daily_funnel", "daily_funnel is missing"},
 		"the books lost":      {"TRUNCATE TABLE %s._partitions", "says nothing of run"},
 		"the books corrected": {"ALTER TABLE %s._partitions UPDATE rows = rows + 1 WHERE `table` = 'clients' SETTINGS mutations_sync = 1", "the server has"},
 	} {

@@ -14,11 +14,19 @@ import (
 // Recover finishes a commit of the mirror's that was cut, and removes what
 // publishings that died before their commit have left.
 func (d *Destination) Recover(ctx context.Context, mirror string) error {
+	return d.recover(ctx, mirror, false)
+}
+
+// recover is Recover; altered tables are refused unless they are to be rebuilt.
+func (d *Destination) recover(ctx context.Context, mirror string, rebuilt bool) error {
 	s, err := d.inspect(ctx)
 	if err != nil {
 		return err
 	}
 	if err := s.foreign(d.database); err != nil {
+		return err
+	}
+	if err := s.altered(d.database); err != nil && !rebuilt {
 		return err
 	}
 	latest, mixed := s.latest()

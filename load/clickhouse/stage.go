@@ -48,7 +48,7 @@ func (d *Destination) Begin(ctx context.Context, run load.Run, parts []load.Part
 	if err := d.create(ctx); err != nil {
 		return nil, err
 	}
-	if err := d.Recover(ctx, run.Mirror); err != nil {
+	if err := d.recover(ctx, run.Mirror, run.Rebuild != nil); err != nil {
 		return nil, err
 	}
 	s, err := d.newStage(ctx, run, parts)
@@ -68,6 +68,9 @@ func (d *Destination) newStage(ctx context.Context, run load.Run, parts []load.P
 		return nil, err
 	}
 	if err := before.foreign(d.database); err != nil {
+		return nil, err
+	}
+	if err := before.altered(d.database); err != nil && run.Rebuild == nil {
 		return nil, err
 	}
 	m, err := d.manifest(ctx, before)
@@ -94,7 +97,7 @@ func (d *Destination) newStage(ctx context.Context, run load.Run, parts []load.P
 		}
 	}
 	_, mixed := before.latest()
-	s.unchanged = len(s.build) == 0 && !mixed && m.Mirror == run.Mirror
+	s.unchanged = len(s.build) == 0 && !mixed && m.Mirror == run.Mirror && run.Rebuild == nil
 	return s, nil
 }
 
@@ -118,7 +121,7 @@ func (s *stage) compare(ctx context.Context, t *schemas.Table, m *load.Manifest)
 		if p.Rows > 0 {
 			filled++
 		}
-		if _, ok := m.Same(p, form); ok && have[partitionID(p)].rows == p.Rows {
+		if _, ok := m.Same(p, form); ok && !s.run.Rebuilds(p) && have[partitionID(p)].rows == p.Rows {
 			s.reuse[keyOf(p)] = true
 			same++
 		}

@@ -118,7 +118,7 @@ func (t *table) run() string {
 	return run
 }
 
-// foreign refuses what has a name of ours and was not made by us, or was altered.
+// foreign refuses what has a name of ours and was not made by us.
 func (s *state) foreign(database string) error {
 	for _, want := range schemas.Tables() {
 		t := s.live[want.ID]
@@ -133,9 +133,6 @@ func (s *state) foreign(database string) error {
 		case !is(t.engine, mergeTree):
 			return refuse("%s.%s has the engine %s, not MergeTree; rename or drop it", database, t.name, t.engine)
 		}
-		if alien := alien(t.columns, columnsOf(want)); alien != "" {
-			return refuse("%s.%s was altered: it has the column %s, which this version doesn't know; rename or drop the table, and it is built anew without a call", database, t.name, alien)
-		}
 	}
 	engines := map[string]string{runsTable: mergeTree, partitionsTable: mergeTree}
 	for _, v := range schemas.Views(schemas.ClickHouse, "UTC") {
@@ -147,6 +144,27 @@ func (s *state) foreign(database string) error {
 		}
 	}
 	return nil
+}
+
+// altered refuses tables of ours that have columns of another's: what was put into
+// them would go.
+func (s *state) altered(database string) error {
+	for _, want := range schemas.Tables() {
+		if t := s.live[want.ID]; t != nil {
+			if err := t.altered(database, want); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (t *table) altered(database string, want *schemas.Table) error {
+	alien := alien(t.columns, columnsOf(want))
+	if alien == "" {
+		return nil
+	}
+	return refuse("%s.%s was altered: it has the column %s, which this version doesn't know; rename the table to keep it, then `run --no-extract` or `verify --repair` builds it anew without a call", database, t.name, alien)
 }
 
 // mergeTree is the engine of all our tables.
@@ -263,7 +281,8 @@ func (d *Destination) countClients(ctx context.Context, s *state, m *load.Manife
 }
 
 // Published returns what readers see. Tables that show different runs, after a
-// commit that was cut, are each shown as they are, under the latest run.
+// commit that was cut, are each shown as they are, under the latest run; one that
+// was altered is shown without rows.
 func (d *Destination) Published(ctx context.Context) (*load.Manifest, error) {
 	s, err := d.inspect(ctx)
 	if err != nil {

@@ -38,14 +38,14 @@ func (d *Destination) Verify(ctx context.Context, each func(load.Finding) error)
 			return err
 		}
 	}
-	return s.verifyOthers(m.Run, each)
+	return s.verifyOthers(d.database, m.Run, each)
 }
 
 // verifyOthers reports tables that show another run than the latest, and views that are missing.
-func (s *state) verifyOthers(run string, each func(load.Finding) error) error {
+func (s *state) verifyOthers(database, run string, each func(load.Finding) error) error {
 	for _, t := range schemas.Tables() {
 		if live := s.live[t.ID]; live != nil && live.mark.run != run {
-			f := load.Finding{Table: t.Name, Detail: "shows run " + live.mark.run + ", others show " + run + ": the next run finishes that"}
+			f := load.Finding{Table: t.Name, Detail: database + "." + t.Name + " shows run " + live.mark.run + ", others show " + run + ": the next run finishes that"}
 			if err := each(f); err != nil {
 				return err
 			}
@@ -53,7 +53,7 @@ func (s *state) verifyOthers(run string, each func(load.Finding) error) error {
 	}
 	for _, v := range schemas.Views(schemas.ClickHouse, "UTC") {
 		if _, ok := s.other[v.Name]; !ok {
-			if err := each(load.Finding{Detail: "the view " + v.Name + " is missing"}); err != nil {
+			if err := each(load.Finding{Detail: "the view " + database + "." + v.Name + " is missing"}); err != nil {
 				return err
 			}
 		}
@@ -62,18 +62,20 @@ func (s *state) verifyOthers(run string, each func(load.Finding) error) error {
 }
 
 func (d *Destination) verifyTable(ctx context.Context, s *state, t *schemas.Table, m *load.Manifest, each func(load.Finding) error) error {
-	live, files := s.live[t.ID], m.Tables[t.Name].Files
+	live, files, name := s.live[t.ID], m.Tables[t.Name].Files, d.database+"."+t.Name
 	switch {
 	case live == nil:
-		return each(load.Finding{Table: t.Name, Detail: "the table is missing"})
+		return each(load.Finding{Table: t.Name, Detail: "the table " + name + " is missing"})
+	case live.altered(d.database, t) != nil:
+		return each(load.Finding{Table: t.Name, Detail: live.altered(d.database, t).Error()})
 	case !slices.Equal(live.columns, columnsOf(t)):
-		return each(load.Finding{Table: t.Name, Detail: "it has other columns than this version's: the next run builds it anew"})
+		return each(load.Finding{Table: t.Name, Detail: name + " has other columns than this version's: the next run builds it anew"})
 	case len(files) == 0:
-		return each(load.Finding{Table: t.Name, Detail: partitionsTable + " says nothing of run " + live.mark.run})
+		return each(load.Finding{Table: t.Name, Detail: name + ": " + partitionsTable + " says nothing of run " + live.mark.run})
 	}
 	got, err := d.digestAll(ctx, t)
 	if err != nil {
-		return err
+		return fmt.Errorf("%s: %w", name, err)
 	}
 	for _, f := range files {
 		id := partitionID(load.Partition{Table: t.ID, Month: f.Partition})
@@ -85,21 +87,29 @@ func (d *Destination) verifyTable(ctx context.Context, s *state, t *schemas.Tabl
 		case r.OK:
 			r.Detail = "rows and digest as in " + partitionsTable
 		case have.rows != f.Rows:
-			r.Detail = fmt.Sprintf("the server has %d rows, %s has %d", have.rows, partitionsTable, f.Rows)
+			r.Detail = where(name, f.Partition) + fmt.Sprintf("the server has %d rows, %s has %d", have.rows, partitionsTable, f.Rows)
 		default:
-			r.Detail = fmt.Sprintf("the server's rows have the digest %s, %s has %s", have.digest, partitionsTable, f.Digest)
+			r.Detail = where(name, f.Partition) + fmt.Sprintf("the server's rows have the digest %s, %s has %s", have.digest, partitionsTable, f.Digest)
 		}
 		if err := each(r); err != nil {
 			return err
 		}
 	}
 	for _, id := range slices.Sorted(maps.Keys(got)) {
-		r := load.Finding{Table: t.Name, Partition: month(id), Rows: got[id].rows, Detail: partitionsTable + " doesn't name this partition"}
+		r := load.Finding{Table: t.Name, Partition: month(id), Rows: got[id].rows, Detail: where(name, month(id)) + partitionsTable + " doesn't name this partition"}
 		if err := each(r); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// where names a table and its partition, before what is wrong with it.
+func where(table, partition string) string {
+	if partition == "" {
+		return table + ": "
+	}
+	return table + ", partition " + partition + ": "
 }
 
 // SchemaChanges names the columns that the next publishing adds.
@@ -108,7 +118,7 @@ func (d *Destination) SchemaChanges(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.foreign(d.database); err != nil {
+	if err := errors.Join(s.foreign(d.database), s.altered(d.database)); err != nil {
 		return nil, err
 	}
 	var out []string

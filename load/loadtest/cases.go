@@ -21,6 +21,8 @@ func publishing() []Case {
 		{"leaves alone what has not changed", leavesUnchanged},
 		{"writes only what has changed", writesOnlyChanged},
 		{"drops partitions that are gone", dropsGone},
+		{"writes anew what is damaged, and nothing else", rebuilds(true)},
+		{"publishes anew where what is damaged is no partition", rebuilds(false)},
 		{"keeps the first run's rows for a later one with the same", survivesRoundTrip},
 	}
 }
@@ -100,6 +102,35 @@ func writesOnlyChanged(ctx context.Context, tr *trial) error {
 		return fmt.Errorf("visits of 2025-01 changed: %s, and rows of %q were pulled", state, pulled)
 	}
 	return tr.expect(ctx, run(2).Run, w.content)
+}
+
+// rebuilds publishes the same rows again, of which a partition may be damaged.
+func rebuilds(damaged bool) func(context.Context, *trial) error {
+	return func(ctx context.Context, tr *trial) error {
+		w, err := tr.shown(ctx)
+		if err != nil {
+			return err
+		}
+		r := run(2)
+		r.Rebuild = map[load.PartitionName]bool{}
+		var want []string
+		for _, p := range w.Partitions() {
+			if damaged && p.Rows > 0 && (p.Table == schemas.Visits || p.Table == schemas.Clients) {
+				r.Rebuild[load.PartitionName{Table: p.Table, Month: p.Month}] = true
+				want = append(want, p.String())
+			}
+		}
+		state, pulled, err := tr.publish(ctx, r, w)
+		if err != nil {
+			return err
+		}
+		slices.Sort(pulled)
+		slices.Sort(want)
+		if state != load.Published || !slices.Equal(pulled, want) {
+			return fmt.Errorf("%q are damaged: %s, and rows of %q were pulled", want, state, pulled)
+		}
+		return tr.expect(ctx, r.Run, w.content)
+	}
 }
 
 func dropsGone(ctx context.Context, tr *trial) error {

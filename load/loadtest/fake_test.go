@@ -72,7 +72,7 @@ func (f *fake) Begin(ctx context.Context, run load.Run, parts []load.Partition) 
 	for _, p := range parts {
 		s.parts[p.String()] = p
 	}
-	s.unchanged = f.manifest.Shows(parts, "fake", run.Mirror) && !f.bugs["always publishes"]
+	s.unchanged = f.manifest.Shows(parts, "fake", run.Mirror) && !f.bugs["always publishes"] && (run.Rebuild == nil || f.bugs["repairs nothing"])
 	if !s.unchanged {
 		f.staged[run.Run] = true
 	}
@@ -107,7 +107,9 @@ func (s *fakeStage) Write(ctx context.Context, p load.Partition, rows load.Rows)
 		return errors.New("unknown partition")
 	}
 	d := p.Digest
-	if _, same := s.before.Same(p, "fake"); !same || s.f.bugs["writes everything"] {
+	_, same := s.before.Same(p, "fake")
+	same = same && (!s.run.Rebuilds(p) || s.f.bugs["takes what is damaged"])
+	if !same || s.f.bugs["writes everything"] {
 		sum, err := s.read(ctx, p, rows)
 		if err != nil {
 			return err

@@ -19,7 +19,7 @@ func TestAWrongDestinationFails(t *testing.T) {
 		"accepts foreign", "accepts older", "overtakes", "always publishes", "writes everything",
 		"takes the unknown", "takes it twice", "believes", "misses nothing", "loses a partition", "keeps what is gone",
 		"hides failed writes", "hides a failed check", "hides a failed commit", "half commits", "shows early",
-		"takes an error for the end", "leaks batches", "leaks goroutines", "leaves its staging", "abort unpublishes",
+		"repairs nothing", "takes what is damaged", "takes an error for the end", "leaks batches", "leaks goroutines", "leaves its staging", "abort unpublishes",
 	} {
 		t.Run(string(b), func(t *testing.T) {
 			for _, c := range Cases() {

@@ -59,7 +59,7 @@ func newBook(run load.Run, writer string, parts []load.Partition, before *load.M
 			return nil, fmt.Errorf("%s is to be written twice", p)
 		}
 		b.state[keyOf(p)] = due
-		if f, ok := before.Same(p, writer); ok && there(f) {
+		if f, ok := before.Same(p, writer); ok && !run.Rebuilds(p) && there(f) {
 			b.reuse[keyOf(p)] = f
 		}
 	}
@@ -68,7 +68,7 @@ func newBook(run load.Run, writer string, parts []load.Partition, before *load.M
 
 // stands tells whether the manifest shows exactly these partitions, all there.
 func (b *book) stands(before *load.Manifest) bool {
-	return before != nil && len(b.reuse) == len(b.parts) && before.Shows(b.parts, b.writer, b.run.Mirror) && before.Intact()
+	return before != nil && b.run.Rebuild == nil && len(b.reuse) == len(b.parts) && before.Shows(b.parts, b.writer, b.run.Mirror) && before.Intact()
 }
 
 // start marks the partition as begun.

@@ -24,13 +24,16 @@ func (b *Bucket) Verify(ctx context.Context, each func(load.Finding) error) erro
 		return fmt.Errorf("%s: %w", b.at, ErrNothing)
 	}
 	known, err := verifyFiles(ctx, p.manifest, each, func(t *schemas.Table, f load.ManifestFile) (int64, error) {
-		return b.audit(ctx, path.Join(snapshots, p.run, f.Path), t, f)
+		name := path.Join(snapshots, p.run, f.Path)
+		rows, err := b.audit(ctx, name, t, f)
+		return rows, named(b.at.URL(name), err)
 	})
 	if err != nil {
 		return err
 	}
 	o, err := b.at.Get(ctx, path.Join(snapshots, p.run, viewsName))
-	if err := verifyTexts(p.manifest, o.Text, err, each); err != nil {
+	place := func(name string) string { return b.at.URL(path.Join(snapshots, p.run, name)) }
+	if err := verifyTexts(p.manifest, place, o.Text, err, each); err != nil {
 		return err
 	}
 	return b.verifyOthers(ctx, p.run, known, each)
@@ -61,7 +64,7 @@ func (b *Bucket) verifyOthers(ctx context.Context, run string, known map[string]
 			return err
 		}
 		if name := e.Name[len(snapshotKey(run)):]; !known[name] {
-			if err := each(stranger("object", name)); err != nil {
+			if err := each(stranger("object", b.at.URL(e.Name), name)); err != nil {
 				return err
 			}
 		}

@@ -322,7 +322,10 @@ func TestVerifyFinds(t *testing.T) {
 		"a foreign file":   {func(d *Destination) error { return os.WriteFile(in(d, "notes.txt"), nil, 0o600) }, "", "", "notes.txt"},
 		"no views":         {func(d *Destination) error { return os.Remove(in(d, viewsName)) }, "", "", "views.sql"},
 		"other views":      {func(d *Destination) error { return change(in(d, viewsName), 3) }, "", "", "views.sql was changed"},
-		"a foreign folder": {func(d *Destination) error { return os.Mkdir(in(d, "visits/month=1999-01"), 0o750) }, "visits", "", "the folder visits/month=1999-01"},
+		"a foreign folder": {func(d *Destination) error { return os.Mkdir(in(d, "visits/month=1999-01"), 0o750) }, "visits", "", "/visits/month=1999-01"},
+		"a closed file":    {func(d *Destination) error { return os.Chmod(in(d, clients), 0o600) }, "clients", "", "the mode 0600"},
+		"a closed folder":  {func(d *Destination) error { return os.Chmod(in(d, "visits"), 0o700) }, "", "", "visits: it has the mode 0700"},
+		"a closed text":    {func(d *Destination) error { return os.Chmod(in(d, manifestName), 0o600) }, "", "", "_manifest.json: it has the mode 0600"},
 		"other rows":       {otherRows, "clients", "", "digest"},
 		"a folder in it":   {func(d *Destination) error { return folderInstead(in(d, clients)) }, "clients", "", "is a directory"},
 		"a wrong month":    {func(d *Destination) error { return os.Truncate(in(d, filePath(schemas.Visits, "2025-01")), 9) }, "visits", "2025-01", "9 bytes"},
@@ -336,7 +339,7 @@ func TestVerifyFinds(t *testing.T) {
 				t.Fatal(err)
 			}
 			bad := audit(t, d.root)
-			if len(bad) != 1 || bad[0].Table != c.table || bad[0].Partition != c.partition || !strings.Contains(bad[0].Detail, c.detail) {
+			if len(bad) != 1 || bad[0].Table != c.table || bad[0].Partition != c.partition || !strings.Contains(bad[0].Detail, c.detail) || !strings.Contains(bad[0].Detail, d.root) {
 				t.Errorf("it finds %+v", bad)
 			}
 		})

@@ -48,14 +48,21 @@ func Verify(ctx context.Context, target string, each func(load.Finding) error) e
 	}
 	dir := snapshotIn(root, p.run)
 	known, err := verifyFiles(ctx, p.manifest, each, func(t *schemas.Table, f load.ManifestFile) (int64, error) {
-		return auditFile(ctx, filepath.Join(dir, filepath.FromSlash(f.Path)), t, f)
+		name := filepath.Join(dir, filepath.FromSlash(f.Path))
+		rows, err := auditFile(ctx, name, t, f)
+		return rows, named(name, err)
 	})
 	if err != nil {
 		return err
 	}
 	text, err := os.ReadFile(filepath.Join(dir, viewsName))
-	if err := verifyTexts(p.manifest, text, err, each); err != nil {
+	if err := verifyTexts(p.manifest, inFolder(dir), text, err, each); err != nil {
 		return err
+	}
+	for _, name := range []string{root, filepath.Dir(dir), filepath.Join(dir, manifestName), filepath.Join(dir, viewsName)} {
+		if err := verifyMode(name, each); err != nil {
+			return err
+		}
 	}
 	return verifyOthers(dir, known, each)
 }
@@ -96,21 +103,35 @@ func verifyFiles(ctx context.Context, m *load.Manifest, each func(load.Finding) 
 	return known, nil
 }
 
+// named puts the name of a file before what is wrong with it.
+func named(name string, err error) error {
+	var at *fs.PathError
+	if err == nil || errors.As(err, &at) { // which names it already
+		return err
+	}
+	return fmt.Errorf("%s: %w", name, err)
+}
+
+// inFolder gives the files of a snapshot their paths.
+func inFolder(dir string) func(name string) string {
+	return func(name string) string { return filepath.Join(dir, filepath.FromSlash(name)) }
+}
+
 // verifyTexts reports what is wrong with the manifest, and with the views, of
-// which readErr says why they could not be read.
-func verifyTexts(m *load.Manifest, views []byte, readErr error, each func(load.Finding) error) error {
+// which readErr says why they could not be read. place gives the path of a file.
+func verifyTexts(m *load.Manifest, place func(name string) string, views []byte, readErr error, each func(load.Finding) error) error {
 	if !m.Intact() {
-		if err := each(load.Finding{Detail: manifestName + " was changed after it was written: its checksum is another"}); err != nil {
+		if err := each(load.Finding{Detail: place(manifestName) + " was changed after it was written: its checksum is another"}); err != nil {
 			return err
 		}
 	}
 	switch {
 	case errors.Is(readErr, fs.ErrNotExist) || errors.Is(readErr, bucket.ErrAbsent):
-		return each(load.Finding{Detail: viewsName + " is missing"})
+		return each(load.Finding{Detail: place(viewsName) + " is missing"})
 	case readErr != nil:
-		return each(load.Finding{Detail: readErr.Error()})
+		return each(load.Finding{Detail: named(place(viewsName), readErr).Error()})
 	case sum256(views) != m.Views:
-		return each(load.Finding{Detail: viewsName + " was changed after it was written"})
+		return each(load.Finding{Detail: place(viewsName) + " was changed after it was written"})
 	}
 	return nil
 }
@@ -135,7 +156,44 @@ func auditFile(ctx context.Context, name string, t *schemas.Table, f load.Manife
 	if err != nil {
 		return 0, fmt.Errorf("read the file: %w", err)
 	}
-	return auditSum(ctx, file, size, hash.Sum(nil), t, f)
+	if rows, err = auditSum(ctx, file, size, hash.Sum(nil), t, f); err != nil {
+		return rows, err
+	}
+	info, err := file.Stat()
+	if err == nil && closed(info) {
+		err = errors.New(unreadable(info))
+	}
+	return rows, err
+}
+
+// closed tells whether the group may not read a file or folder that analysts read.
+func closed(info fs.FileInfo) bool { return info.Mode().Perm()&modeOf(info) != modeOf(info) }
+
+// modeOf is the mode that a file or folder should have.
+func modeOf(info fs.FileInfo) fs.FileMode {
+	if info.IsDir() {
+		return dirMode
+	}
+	return fileMode
+}
+
+func unreadable(info fs.FileInfo) string {
+	return fmt.Sprintf("it has the mode %04o, so the group can't read it: it should have %04o", info.Mode().Perm(), modeOf(info))
+}
+
+// verifyMode reports a file or folder that the group may not read. One that is not
+// there is reported elsewhere.
+func verifyMode(name string, each func(load.Finding) error) error {
+	info, err := os.Stat(name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return each(load.Finding{Detail: err.Error()})
+	case closed(info):
+		return each(load.Finding{Detail: name + ": " + unreadable(info)})
+	}
+	return nil
 }
 
 // auditSum compares a file that was read once with its entry, and returns its rows.
@@ -168,17 +226,20 @@ func verifyOthers(dir string, known map[string]bool, each func(load.Finding) err
 		if e.IsDir() {
 			kind = "folder"
 		}
-		if known[rel] || e.IsDir() && folders[rel] {
+		if e.IsDir() && folders[rel] {
+			return verifyMode(name, each)
+		}
+		if known[rel] {
 			return nil
 		}
-		return each(stranger(kind, rel))
+		return each(stranger(kind, name, rel))
 	})
 }
 
-// stranger reports what the manifest doesn't name.
-func stranger(kind, name string) load.Finding {
+// stranger reports what the manifest doesn't name: its path, and its name in the snapshot.
+func stranger(kind, name, rel string) load.Finding {
 	r := load.Finding{Detail: "the manifest doesn't name the " + kind + " " + name}
-	if table, _, ok := strings.Cut(name, "/"); ok {
+	if table, _, ok := strings.Cut(rel, "/"); ok {
 		if _, ok := schemas.ByName(table); ok {
 			r.Table = table
 		}
