@@ -123,10 +123,23 @@ func (r *running) hold(ctx context.Context, stages func(context.Context) error) 
 		return aborted(ctx, err)
 	}
 	r.held, r.mirror = h, h.Mirror
+	if err := r.begin(ctx); err != nil {
+		return aborted(ctx, err)
+	}
 	if r.options.Begun != nil {
 		r.options.Begun(r.report)
 	}
 	return h.guard(ctx, func(ctx context.Context) error { return r.whole(ctx, stages) })
+}
+
+// begin enters the run in the mirror, before anything is asked or published: the
+// mirror knows every run that it may have published, also one that is killed.
+func (r *running) begin(ctx context.Context) error {
+	host, err := os.Hostname()
+	if err != nil {
+		return fmt.Errorf("enter the run: %w", err)
+	}
+	return r.mirror.BeginRun(ctx, mirror.Begun{Run: r.report.Run, StartedAt: r.report.StartedAt, Host: host, PID: os.Getpid()})
 }
 
 // whole is the run from its first stage to the record of it. That is kept in the

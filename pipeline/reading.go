@@ -17,7 +17,8 @@ import (
 // that has none, the latest copy of it, in a folder that goes when it is closed.
 type reading struct {
 	*mirror.Reader
-	dir string // of the copy; empty: none
+	dir   string        // of the copy; empty: none
+	store *backup.Store // where the copy is from; nil: it is no copy
 }
 
 // read opens the mirror for reading. It fails with fs.ErrNotExist if there is
@@ -50,15 +51,35 @@ func readCopy(ctx context.Context, p *config.Pipeline, absent error) (_ *reading
 		return nil, classed(Misconfigured, "mirror_backup: %w", err)
 	}
 	path := filepath.Join(r.dir, filepath.Base(p.Mirror))
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, store.Close())
+		}
+	}()
 	latest, err := store.Copy(ctx, path)
-	if err = errors.Join(err, store.Close()); err != nil {
+	if err != nil {
 		return nil, err
 	}
 	if latest == nil {
 		return nil, absent
 	}
+	r.store = store
 	r.Reader, err = mirror.OpenReader(ctx, path)
 	return r, err
+}
+
+// unended returns the last n runs that have begun and not ended, the latest
+// first. Of a copy the lease tells which of them is under way.
+func (r *reading) unended(ctx context.Context, n int) ([]mirror.Begun, error) {
+	list, err := r.Unended(ctx, n)
+	if err != nil || len(list) == 0 || r.store == nil {
+		return list, err
+	}
+	who, held, err := r.store.Holder(ctx)
+	for i := range list {
+		list[i].Running = held && who.Run == list[i].Run
+	}
+	return list, err
 }
 
 // readIfAny opens the mirror like read does. Of a pipeline that never ran it
@@ -79,6 +100,9 @@ func (r *reading) Close() error {
 	err := r.Reader.Close()
 	if r.dir != "" {
 		err = errors.Join(err, os.RemoveAll(r.dir))
+	}
+	if r.store != nil {
+		err = errors.Join(err, r.store.Close())
 	}
 	return err
 }

@@ -30,17 +30,3 @@ func (r *Reader) CopyTo(ctx context.Context, path string) (err error) {
 	_, err = db.ExecContext(ctx, "VACUUM INTO ?", path)
 	return wrap(r.path, "copy", errors.Join(err, db.Close()))
 }
-
-// LastRun is the latest run that has left something in the mirror: whose report
-// it holds, or who extracted into it under the given key; "" if none has.
-func (r *Reader) LastRun(ctx context.Context, key string) (string, error) {
-	last, err := r.Meta(ctx, key)
-	if err != nil {
-		return "", err
-	}
-	runs, err := r.Runs(ctx, 1)
-	if err == nil && len(runs) > 0 {
-		last = max(last, runs[0].Run)
-	}
-	return last, err
-}

@@ -30,6 +30,7 @@ type Mirror struct {
 	*Reader
 	w    *writer
 	lock *lockFile
+	file fs.FileInfo // as it was opened
 }
 
 // Options say who opens a mirror for writing.
@@ -43,9 +44,13 @@ type Options struct {
 }
 
 // Open takes the lock of the mirror at path and opens it for writing, making it
-// or bringing it to the newest version first. It fails with a [*HeldError], a
-// [*NewerError] or [ErrNotMirror]. The caller closes it.
+// or bringing it to the newest version first. Links are followed first: the lock
+// is that of the real file. It fails with a [*HeldError], a [*NewerError], an
+// [*UnfitError] or [ErrNotMirror]. The caller closes it.
 func Open(ctx context.Context, path string, o Options) (_ *Mirror, err error) {
+	if path, err = RealPath(path); err != nil {
+		return nil, err
+	}
 	if err := makeFolder(path); err != nil {
 		return nil, err
 	}
@@ -68,7 +73,7 @@ func Open(ctx context.Context, path string, o Options) (_ *Mirror, err error) {
 			return nil, err
 		}
 	}
-	if err := makeFile(path); err != nil {
+	if m.file, err = makeFile(ctx, path); err != nil {
 		return nil, err
 	}
 	if m.w, err = openWriter(ctx, path); err != nil {
@@ -77,7 +82,7 @@ func Open(ctx context.Context, path string, o Options) (_ *Mirror, err error) {
 	if m.Reader, err = openReader(path); err != nil {
 		return nil, err
 	}
-	m.version = Version()
+	m.version, m.w.intact = Version(), m.Intact
 	return m, nil
 }
 
@@ -85,6 +90,10 @@ func Open(ctx context.Context, path string, o Options) (_ *Mirror, err error) {
 // is fs.ErrNotExist where there is no file, and with [ErrEmpty], [ErrNotMirror]
 // or a [*NewerError]. The caller closes it.
 func OpenReader(ctx context.Context, path string) (_ *Reader, err error) {
+	path, err = RealPath(path)
+	if err != nil {
+		return nil, err
+	}
 	if _, err := os.Stat(path); err != nil {
 		return nil, fmt.Errorf("open mirror: %w", err)
 	}
@@ -144,27 +153,4 @@ func openReader(path string) (*Reader, error) {
 	}
 	db.SetMaxOpenConns(4)
 	return &Reader{db: db, path: path}, nil
-}
-
-func makeFolder(path string) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return fmt.Errorf("make the mirror's folder: %w", err)
-	}
-	return nil
-}
-
-// makeFile makes the file before SQLite does, so that it and the log, which
-// takes over its mode, are for their owner alone.
-func makeFile(path string) error {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
-	if errors.Is(err, fs.ErrExist) {
-		if err := os.Chmod(path, 0o600); err != nil {
-			return fmt.Errorf("keep the mirror to its owner: %w", err)
-		}
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("make the mirror: %w", err)
-	}
-	return f.Close()
 }

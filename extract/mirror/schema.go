@@ -74,6 +74,10 @@ CREATE TABLE forgotten_contacts (digest INTEGER PRIMARY KEY);
 CREATE TABLE rows (id INTEGER PRIMARY KEY, row BLOB NOT NULL);
 INSERT INTO rows SELECT id, row FROM clients WHERE row IS NOT NULL;
 ALTER TABLE clients DROP COLUMN row;
+`, `
+-- A run stands here from its beginning: finished_at is 0 until its end.
+ALTER TABLE runs ADD COLUMN host TEXT NOT NULL DEFAULT '';
+ALTER TABLE runs ADD COLUMN pid INTEGER NOT NULL DEFAULT 0;
 `}
 }
 

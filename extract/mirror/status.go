@@ -126,39 +126,3 @@ func (r *Reader) Ages(ctx context.Context, now time.Time, limits []time.Duration
 	}
 	return counts, nil
 }
-
-// Run is a run that has ended.
-type Run struct {
-	Run        string
-	StartedAt  time.Time
-	FinishedAt time.Time
-	ExitCode   int
-	Report     string // JSON
-}
-
-// SaveRun keeps a run's report.
-func (m *Mirror) SaveRun(ctx context.Context, run Run) error {
-	return m.w.do(ctx, "keep the report", func(ctx context.Context, t *tx) error {
-		return t.exec(ctx, `INSERT OR REPLACE INTO runs (run, started_at, finished_at, exit_code, report) VALUES (?, ?, ?, ?, ?)`,
-			run.Run, run.StartedAt.UnixMilli(), run.FinishedAt.UnixMilli(), run.ExitCode, run.Report)
-	})
-}
-
-// Runs returns the last n runs, the latest first.
-func (r *Reader) Runs(ctx context.Context, n int) (list []Run, err error) {
-	rows, err := r.db.QueryContext(ctx, `SELECT run, started_at, finished_at, exit_code, report FROM runs ORDER BY run DESC LIMIT ?`, n)
-	if err != nil {
-		return nil, wrap(r.path, "read the runs", err)
-	}
-	defer rows.Close() //nolint:errcheck // Err says what went wrong
-	for rows.Next() {
-		var run Run
-		var started, finished int64
-		if err := rows.Scan(&run.Run, &started, &finished, &run.ExitCode, &run.Report); err != nil {
-			return nil, wrap(r.path, "read the runs", err)
-		}
-		run.StartedAt, run.FinishedAt = instant(started), instant(finished)
-		list = append(list, run)
-	}
-	return list, wrap(r.path, "read the runs", rows.Err())
-}

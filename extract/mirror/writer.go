@@ -16,6 +16,8 @@ type writer struct {
 	conn  *sql.Conn
 	stmts map[string]*sql.Stmt // belongs to whoever leads
 
+	intact func() error // fails once the file is no longer there; nil: nobody looks
+
 	mu    sync.Mutex
 	queue []*request
 	busy  bool // somebody leads
@@ -135,6 +137,11 @@ func (w *writer) commit(ctx context.Context, group []*request) (err error) {
 	}
 	if t.calls > 0 {
 		if err := t.journal(ctx, time.Now(), t.calls); err != nil {
+			return err
+		}
+	}
+	if w.intact != nil {
+		if err := w.intact(); err != nil {
 			return err
 		}
 	}
