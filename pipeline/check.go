@@ -50,8 +50,13 @@ func bad(check string, err error, remedy string) Finding {
 
 // Check looks at everything that a run needs: the API with at most three calls,
 // the mirror and the destinations, which it leaves as they are.
-func Check(ctx context.Context, p *config.Pipeline, o Options, each func(Finding) error) error {
-	c := &checker{pipeline: p, each: each}
+func Check(ctx context.Context, p *config.Pipeline, o Options, each func(Finding) error) (err error) {
+	c := &checker{pipeline: p, each: each, lineage: lineage{path: p.Mirror}}
+	defer func() {
+		if c.reader != nil {
+			err = errors.Join(err, c.reader.Close())
+		}
+	}()
 	c.say(good("config", "%s, project %s, key ***", p.Name, p.Project))
 	c.api(ctx, o)
 	c.copies(ctx)
@@ -64,7 +69,9 @@ func Check(ctx context.Context, p *config.Pipeline, o Options, each func(Finding
 type checker struct {
 	pipeline *config.Pipeline
 	each     func(Finding) error
-	mirrorID string
+	lineage  lineage
+	reader   *mirror.Reader  // nil: none that can be read
+	broken   bool            // there is a mirror that can't be read
 	copy     *backup.Pointer // the latest; nil: none
 	err      error
 }
@@ -160,6 +167,10 @@ func (c *checker) campaign(ctx context.Context, client *api.Client) {
 
 // mirror opens the mirror for reading, or sees whether one could be made.
 func (c *checker) mirror(ctx context.Context) {
+	if _, err := mirror.RealPath(c.pipeline.Mirror); err != nil {
+		c.say(bad("mirror", err, "mount its disk, or correct the link"))
+		return
+	}
 	m, err := mirror.OpenReader(ctx, c.pipeline.Mirror)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, mirror.ErrEmpty) {
 		if err := writable(filepath.Dir(c.pipeline.Mirror)); err != nil {
@@ -167,7 +178,7 @@ func (c *checker) mirror(ctx context.Context) {
 			return
 		}
 		if c.copy != nil {
-			c.mirrorID = c.copy.Mirror
+			c.lineage.id = c.copy.Mirror
 			c.say(good("mirror", "%s will be restored from mirror_backup", c.pipeline.Mirror))
 			return
 		}
@@ -175,17 +186,30 @@ func (c *checker) mirror(ctx context.Context) {
 		return
 	}
 	if err == nil {
-		c.mirrorID, err = m.ID(ctx)
-		err = errors.Join(err, m.Close())
+		c.reader = m
+		err = c.identity(ctx)
 	}
 	if err == nil {
 		err = writable(filepath.Dir(c.pipeline.Mirror))
 	}
 	if err != nil {
+		c.broken = c.lineage.id == ""
 		c.say(bad("mirror", mirrorError(ctx, err), "see docs/configuration.md: mirror"))
 		return
 	}
-	c.say(good("mirror", "%s, id %s%s", c.pipeline.Mirror, c.mirrorID, openFolder(c.pipeline.Mirror)))
+	c.say(good("mirror", "%s, id %s%s", c.pipeline.Mirror, c.lineage.id, openFolder(c.pipeline.Mirror)))
+}
+
+// identity reads whose mirror it is, and whether it is this pipeline's.
+func (c *checker) identity(ctx context.Context) (err error) {
+	if c.lineage, err = lineageOf(ctx, c.pipeline, c.reader); err != nil {
+		return err
+	}
+	project, address, err := filledFrom(ctx, c.reader)
+	if err != nil {
+		return err
+	}
+	return refuseOther(c.pipeline, project, address, false)
 }
 
 // openFolder says that others can look into the mirror's folder. Its files are
@@ -295,12 +319,13 @@ func (c *checker) destination(ctx context.Context, d destination) {
 		c.say(bad("destination", publishError(ctx, fmt.Errorf("%s: %w", d, err)), "make it readable and writable, or give another path"))
 	case m == nil:
 		c.say(good("destination", "%s: nothing is published yet", d))
-	case m.Mirror != c.mirrorID:
-		c.say(bad("destination", classed(Stopped, "%s shows run %s of another mirror, %s", d, m.Run, m.Mirror),
-			"if this pipeline is to take over, run once with --adopt; if not, give another path"))
-	case m.Unlinked != "":
-		c.say(good("destination", "%s shows run %s, but readers are not led to it: %s", d, m.Run, m.Unlinked))
+	case c.broken:
+		c.say(good("destination", "%s shows run %s; whether of this mirror can't be told, for it can't be read", d, m.Run))
 	default:
+		if err := c.lineage.judge(ctx, d, m); err != nil {
+			c.say(bad("destination", err, "bring back the mirror that published it, or give another path; if this pipeline is to take over, run once with --adopt"))
+			return
+		}
 		c.say(good("destination", "%s shows run %s", d, m.Run))
 	}
 }

@@ -62,7 +62,7 @@ type erased struct {
 func Forget(ctx context.Context, p *config.Pipeline, clients []int64, o Options) *Erasure {
 	start := time.Now()
 	e := &eraser{
-		running: &running{pipeline: p, options: o, log: o.Log.With("pipeline", p.Name)},
+		running: &running{pipeline: p, options: o, log: o.Log.With("pipeline", p.Name), eachApart: true},
 		result:  &Erasure{Forgotten: []ForgottenClient{}, Mirror: MirrorUnclean, StillShows: []string{}},
 	}
 	name, err := newRun(start)
@@ -88,13 +88,6 @@ type eraser struct {
 // all erases, cleans the file and publishes. What fails doesn't keep the rest
 // from being tried.
 func (e *eraser) all(ctx context.Context, clients []int64) (err error) {
-	if e.destinations, err = openWith(e.pipeline, e.log); err != nil {
-		return err
-	}
-	e.report.Destinations = make([]DestinationState, len(e.destinations))
-	for i, d := range e.destinations {
-		e.report.Destinations[i] = DestinationState{Kind: d.kind, Target: d.target, State: string(load.Skipped)}
-	}
 	if err := e.erase(ctx, clients); err != nil {
 		return err
 	}

@@ -261,8 +261,12 @@ func TestForgetLeavesAloneWhatAnotherMirrorPublished(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := s.published(t)
+	if e := s.forget(t, 7).want(t, Gated); len(e.Forgotten) != 0 || !strings.Contains(*e.Error, "is the disk mounted?") || !isAbsent(s.pipeline.Mirror) {
+		t.Error(e.words(t))
+	}
+	s.run(t, func(o *Options) { o.Adopt, o.NoPublish = true, true }).want(t, OK)
 	e := s.forget(t, 7).want(t, Gated)
-	if s.published(t).Run != before.Run || e.Forgotten[0].State != ClientUnknown || len(e.StillShows) != 1 {
+	if s.published(t).Run != before.Run || e.Forgotten[0].State != ClientErased || len(e.StillShows) != 1 {
 		t.Error(e.words(t))
 	}
 	s.run(t, func(o *Options) { o.Adopt = true }).want(t, OK)

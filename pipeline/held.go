@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"os"
 	"sync/atomic"
@@ -39,7 +38,6 @@ type held struct {
 	store    *backup.Store // nil: there are no copies
 	lease    *backup.Lease
 	restored bool         // there was no file
-	known    string       // the latest run that had left something in it
 	told     atomic.Int64 // when a signal came, in milliseconds since 1970; 0: none has
 	log      *slog.Logger
 	every    time.Duration // between two copies
@@ -53,6 +51,9 @@ type holding struct {
 	adopt  bool                   // another mirror's copies may be replaced
 	every  time.Duration          // between two copies; 0: saveEvery
 	log    *slog.Logger
+
+	// absent is asked whether a mirror that is nowhere may be made; nil: it may.
+	absent func(context.Context) error
 }
 
 // hold takes the mirror, waiting as long as was asked for. It restores one that
@@ -119,7 +120,7 @@ func holdOnce(ctx context.Context, p *config.Pipeline, run string, o holding) (h
 		return h.prepare(ctx, p.Mirror, run, o)
 	}})
 	if err == nil {
-		h.known, err = h.LastRun(ctx, metaExtracted)
+		err = identify(ctx, h.Mirror, p, o.adopt)
 	}
 	if err == nil && h.lease != nil && !o.adopt {
 		err = h.matches(ctx)
@@ -129,8 +130,7 @@ func holdOnce(ctx context.Context, p *config.Pipeline, run string, o holding) (h
 
 // prepare takes the lease and restores a mirror that isn't there.
 func (h *held) prepare(ctx context.Context, path, run string, o holding) error {
-	_, err := os.Stat(path)
-	absent := errors.Is(err, fs.ErrNotExist)
+	absent := isAbsent(path)
 	if h.store != nil {
 		host, err := os.Hostname()
 		if err != nil {
@@ -147,7 +147,14 @@ func (h *held) prepare(ctx context.Context, path, run string, o holding) error {
 	}
 	if h.restored {
 		o.log.Info("restored the mirror", "from", h.store.String(), "run", h.lease.Pointer().Run)
-	} else if absent && o.exists {
+		return nil
+	}
+	if absent && h.store != nil && o.absent != nil {
+		if err := o.absent(ctx); err != nil {
+			return err
+		}
+	}
+	if absent && o.exists {
 		return nothingToPublish(path)
 	}
 	return nil
@@ -167,11 +174,15 @@ func (h *held) matches(ctx context.Context) error {
 	case id != p.Mirror:
 		return classed(Misconfigured, "%s holds copies of mirror %s, and this is mirror %s: give another mirror_backup, or, if this one is to take over, run once with --adopt",
 			h.store, p.Mirror, id)
-	case p.Run > h.known:
-		return classed(Misconfigured, "the mirror %s is older than its own copy in %s: it knows of run %q, the copy of %s. Move the file away, and the copy is restored; if this one is to take over, run once with --adopt",
-			h.Path(), h.store, h.known, p.Run)
+	case p.Run == "":
+		return nil
 	}
-	return nil
+	known, err := h.KnowsRun(ctx, p.Run)
+	if err == nil && !known {
+		err = classed(Misconfigured, "the mirror %s is older than its own copy in %s, which holds run %s: this one knows nothing of it. Move the file away, and the copy is restored; if this one is to take over, run once with --adopt",
+			h.Path(), h.store, p.Run)
+	}
+	return err
 }
 
 // guard does something with the mirror. Meanwhile it keeps the lease, without

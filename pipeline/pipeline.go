@@ -98,14 +98,12 @@ type running struct {
 	extracted    *extract.Result
 	live         int64 // clients, of the projection that is published
 	erased       erased
+	eachApart    bool  // what one destination refuses doesn't stop the others
 	failed       error // as the report says it
 }
 
 // locked runs with the mirror held.
 func (r *running) locked(ctx context.Context) error {
-	if err := r.something(); err != nil {
-		return err
-	}
 	return r.hold(ctx, r.stages)
 }
 
@@ -119,17 +117,22 @@ func (r *running) hold(ctx context.Context, stages func(context.Context) error) 
 	if r.mirrorID, err = h.ID(ctx); err != nil {
 		return aborted(ctx, err)
 	}
-	if err := r.fresh(ctx, h); err != nil {
-		return aborted(ctx, err)
-	}
 	r.held, r.mirror = h, h.Mirror
-	if err := r.begin(ctx); err != nil {
-		return aborted(ctx, err)
-	}
-	if r.options.Begun != nil {
-		r.options.Begun(r.report)
-	}
-	return h.guard(ctx, func(ctx context.Context) error { return r.whole(ctx, stages) })
+	return h.guard(ctx, func(ctx context.Context) error {
+		refused := r.lookAhead(ctx)
+		if err := r.begin(ctx); err != nil {
+			return errors.Join(aborted(ctx, err), closeDestinations(r.destinations))
+		}
+		if r.options.Begun != nil {
+			r.options.Begun(r.report)
+		}
+		return r.whole(ctx, func(ctx context.Context) error {
+			if refused != nil {
+				return refused
+			}
+			return stages(ctx)
+		})
+	})
 }
 
 // begin enters the run in the mirror, before anything is asked or published: the
@@ -166,6 +169,14 @@ func (r *running) whole(ctx context.Context, stages func(context.Context) error)
 // open takes the mirror, waiting for it as long as was asked for. The run is
 // named when it tries: the one that publishes later must have the greater name.
 func (r *running) open(ctx context.Context) (*held, error) {
+	if r.pipeline.MirrorBackup == "" && isAbsent(r.pipeline.Mirror) && r.damage == nil {
+		if err := aborted(ctx, r.refuseAbsent(ctx)); err != nil {
+			return nil, err
+		}
+	}
+	if err := r.something(); err != nil {
+		return nil, err
+	}
 	first := true
 	name := func() (string, error) {
 		if first {
@@ -178,31 +189,8 @@ func (r *running) open(ctx context.Context) (*held, error) {
 	}
 	return hold(ctx, r.pipeline, holding{
 		name: name, until: r.report.StartedAt.Add(r.options.Wait), exists: r.options.NoExtract, adopt: r.options.Adopt,
-		every: r.options.SaveEvery, log: r.log,
+		every: r.options.SaveEvery, log: r.log, absent: r.refuseAbsent,
 	})
-}
-
-// fresh refuses a mirror that is older than what was published from it: the rows
-// since then would vanish, or be paid for once more.
-func (r *running) fresh(ctx context.Context, h *held) (err error) {
-	if h.lease == nil || r.options.Adopt {
-		return nil
-	}
-	if r.destinations, err = openWith(r.pipeline, r.log); err != nil {
-		return err
-	}
-	published, err := r.published(ctx)
-	closing := closeDestinations(r.destinations)
-	if r.destinations = nil; !h.restored {
-		err = nil // it is asked again when it is published to
-	}
-	for i, m := range published {
-		if m != nil && m.Mirror == r.mirrorID && m.Run > h.known {
-			return classed(Misconfigured, "%s %s shows run %s, and the mirror knows of run %q only: its copy in %s is older than what is published. Bring back a newer copy; or run once with --adopt to go on from this one, then what was fetched since is fetched again",
-				r.report.Destinations[i].Kind, r.report.Destinations[i].Target, m.Run, h.known, h.store)
-		}
-	}
-	return errors.Join(err, closing)
 }
 
 // something refuses to publish from a mirror that isn't there, before one is made.
@@ -230,10 +218,14 @@ func (r *running) filled(ctx context.Context) error {
 // mirrorError gives an error of opening a mirror its class.
 func mirrorError(ctx context.Context, err error) error {
 	var newer *mirror.NewerError
+	var unfit *mirror.UnfitError
+	var known *Error
 	switch {
+	case errors.As(err, &known):
+		return err
 	case interrupted(ctx):
 		return classed(Aborted, "%w", err)
-	case errors.As(err, &newer), errors.Is(err, mirror.ErrNotMirror):
+	case errors.As(err, &newer), errors.As(err, &unfit), errors.Is(err, mirror.ErrNotMirror):
 		return classed(Misconfigured, "%w", err)
 	default:
 		return classed(Broken, "%w", err)
@@ -262,10 +254,6 @@ func (r *running) stages(ctx context.Context) (err error) {
 		return err
 	}
 	r.noteRepair()
-	if r.destinations, err = openWith(r.pipeline, r.log); err != nil {
-		return err
-	}
-	_, _ = r.published(ctx) // for the report of a run that ends early; one that can't be read is asked again
 	if err := errors.Join(r.finishCut(ctx), r.clean(ctx)); err != nil {
 		return err
 	}
@@ -276,11 +264,11 @@ func (r *running) stages(ctx context.Context) (err error) {
 		if err := r.purge(ctx); err != nil {
 			return err
 		}
-		// What is published must not be newer than the copy, or the next night could not go on from it.
-		if !r.options.NoPublish {
-			if err := r.held.save(ctx); err != nil {
-				return fmt.Errorf("nothing was published: %w", err)
-			}
+	}
+	// What is published must not be newer than the copy, or the next night could not go on from it.
+	if !r.options.NoPublish {
+		if err := r.held.save(ctx); err != nil {
+			return fmt.Errorf("nothing was published: %w", err)
 		}
 	}
 	spool, err := load.NewSpool(filepath.Dir(r.pipeline.Mirror))

@@ -40,16 +40,21 @@ func MakePlan(ctx context.Context, p *config.Pipeline, o Options) (_ *Plan, err 
 		return nil, classed(Misconfigured, "%w", err)
 	}
 	defer client.Close()
-	page, err := client.List(ctx, api.ListQuestion{Filters: p.Extract.Filters, Limit: int64(p.Extract.PageSize)})
-	if err != nil {
-		return nil, extractError(ctx, fmt.Errorf("list the clients: %w", err))
-	}
-	plan := &Plan{Pipeline: p.Name, Clients: page.Total, SchemaChanges: []string{}}
 	m, err := readIfAny(ctx, p)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, m.Close()) }()
+	if !o.Adopt {
+		if err := foresee(ctx, p, m.Reader); err != nil {
+			return nil, err
+		}
+	}
+	page, err := client.List(ctx, api.ListQuestion{Filters: p.Extract.Filters, Limit: int64(p.Extract.PageSize)})
+	if err != nil {
+		return nil, extractError(ctx, fmt.Errorf("list the clients: %w", err))
+	}
+	plan := &Plan{Pipeline: p.Name, Clients: page.Total, SchemaChanges: []string{}}
 	spent, err := plan.readMirror(ctx, p, o, m.Reader)
 	if err != nil {
 		return nil, err

@@ -144,7 +144,7 @@ func TestCheckSeesAnotherMirrorsTables(t *testing.T) {
 	s.pipeline.API.PerSecond = 1e6
 	s.run(t, nil).want(t, OK)
 	s.pipeline.Mirror += ".lost"
-	if lines, class := s.check(t); class != Stopped || len(lines) != 1 || !strings.Contains(lines[0], "another mirror") {
+	if lines, class := s.check(t); class != Stopped || len(lines) != 1 || !strings.Contains(lines[0], "was published from mirror") {
 		t.Errorf("%q", lines)
 	}
 }

@@ -303,7 +303,7 @@ func showsRows(m *load.Manifest, p load.Partition) bool {
 
 // judge evaluates the gates and ownership; a gate that stops restores the feeds of the last good run.
 func (r *running) judge(ctx context.Context, rows *projection, published []*load.Manifest) error {
-	if err := r.owned(published); err != nil {
+	if err := r.judgeLineage(ctx, published); err != nil {
 		return err
 	}
 	r.report.Gates = judge(r.evidence(rows, published), r.limits())
@@ -323,17 +323,6 @@ func (r *running) judge(ctx context.Context, rows *projection, published []*load
 		return err
 	}
 	return classed(Stopped, "stopped by %s; what was published before is unchanged", strings.Join(names, ", "))
-}
-
-// owned refuses to publish over another mirror's work, before anything is staged.
-func (r *running) owned(published []*load.Manifest) error {
-	for i, m := range published {
-		if m != nil && m.Mirror != r.mirrorID && !r.options.Adopt {
-			return classed(Stopped, "%s shows run %s of mirror %s, and this is mirror %s: if it is to take over, run once with --adopt",
-				r.destinations[i], m.Run, m.Mirror, r.mirrorID)
-		}
-	}
-	return nil
 }
 
 func (r *running) evidence(rows *projection, published []*load.Manifest) evidence {

@@ -77,7 +77,8 @@ func (r *reading) unended(ctx context.Context, n int) ([]mirror.Begun, error) {
 	}
 	who, held, err := r.store.Holder(ctx)
 	for i := range list {
-		list[i].Running = held && who.Run == list[i].Run
+		b := list[i] // the lease may hold the name that the run had when it came
+		list[i].Running = held && (who.Run == b.Run || i == 0 && who.Host == b.Host && who.PID == b.PID)
 	}
 	return list, err
 }

@@ -49,7 +49,8 @@ type PublishedInfo struct {
 	Months   map[string]map[string]int64 `json:"-"` // rows by table and month
 	Unlinked string                      `json:"-"` // why readers are not led to the run; "" if they are
 
-	Error string `json:"error,omitempty"`
+	Error   string `json:"error,omitempty"`
+	Refused string `json:"refused,omitempty"` // why a run would not publish there
 }
 
 // StatusOptions say how much of a status is wanted.
@@ -60,9 +61,18 @@ type StatusOptions struct {
 
 // ReadStatus reads a pipeline's status from its mirror and destinations. A mirror
 // that isn't there yet gives an empty status.
-func ReadStatus(ctx context.Context, p *config.Pipeline, o StatusOptions) (*Status, error) {
+func ReadStatus(ctx context.Context, p *config.Pipeline, o StatusOptions) (_ *Status, err error) {
 	s := &Status{Pipeline: p.Name, Runs: []Report{}, Destinations: []PublishedInfo{}, Project: p.Project, PerHour: p.API.PerHour}
-	if err := s.readMirror(ctx, p, o); err != nil {
+	m, err := readIfAny(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, m.Close()) }()
+	if err := s.readMirror(ctx, m, o); err != nil {
+		return nil, err
+	}
+	l, err := lineageOf(ctx, p, m.Reader)
+	if err != nil {
 		return nil, err
 	}
 	destinations, err := openDestinations(p)
@@ -70,20 +80,15 @@ func ReadStatus(ctx context.Context, p *config.Pipeline, o StatusOptions) (*Stat
 		return nil, err
 	}
 	for _, d := range destinations {
-		s.Destinations = append(s.Destinations, publishedInfo(ctx, d))
+		s.Destinations = append(s.Destinations, publishedInfo(ctx, d, l))
 	}
 	return s, closeDestinations(destinations)
 }
 
-func (s *Status) readMirror(ctx context.Context, p *config.Pipeline, o StatusOptions) (err error) {
-	m, err := readIfAny(ctx, p)
-	if err != nil {
-		return err
-	}
+func (s *Status) readMirror(ctx context.Context, m *reading, o StatusOptions) error {
 	if m.Reader == nil {
 		return nil
 	}
-	defer func() { err = errors.Join(err, m.Close()) }()
 	now := time.Now()
 	stats, err := m.Stats(ctx, now)
 	if err != nil {
@@ -145,14 +150,14 @@ func seconds(d time.Duration) *int64 {
 }
 
 // publishedInfo asks a destination; one that is away is said so and stops nothing.
-func publishedInfo(ctx context.Context, d destination) PublishedInfo {
+func publishedInfo(ctx context.Context, d destination, l lineage) PublishedInfo {
 	info := PublishedInfo{Kind: d.kind, Target: d.target}
 	m, err := d.Published(ctx)
 	switch {
 	case err != nil:
 		info.Error = err.Error()
 	case m != nil:
-		info.Unlinked = m.Unlinked
+		info.Unlinked, info.Refused = m.Unlinked, l.refuses(ctx, d, m)
 		info.Run, info.Rows, info.Months = m.Run, map[string]int64{}, map[string]map[string]int64{}
 		for name, t := range m.Tables {
 			info.Rows[name], info.Months[name] = t.Rows, map[string]int64{}
@@ -176,8 +181,12 @@ func (p PublishedInfo) Summary() string {
 	for _, n := range p.Rows {
 		rows += n
 	}
+	text := fmt.Sprintf("shows run %s, %d rows", p.Run, rows)
 	if p.Unlinked != "" {
-		return fmt.Sprintf("has run %s, %d rows, but readers are not led to it: %s", p.Run, rows, p.Unlinked)
+		text = fmt.Sprintf("has run %s, %d rows, but readers are not led to it: %s", p.Run, rows, p.Unlinked)
 	}
-	return fmt.Sprintf("shows run %s, %d rows", p.Run, rows)
+	if p.Refused != "" {
+		text += "; a run would not publish there: " + p.Refused
+	}
+	return text
 }

@@ -106,7 +106,7 @@ func TestAnOlderCopyIsRefused(t *testing.T) {
 	}
 	for range 2 {
 		f := want(t, 2, p.etl(p.pod(t), nil, "run"))
-		if !strings.Contains(f.stdout, "older than what is published") || !strings.Contains(f.stdout, "--adopt") || p.shown(t) != shown {
+		if !strings.Contains(f.stdout, "an older copy than what is published") || !strings.Contains(f.stdout, "--adopt") || p.shown(t) != shown {
 			t.Errorf("%s", f.stdout)
 		}
 	}

@@ -124,7 +124,7 @@ func TestWhatClickHouseRefuses(t *testing.T) {
 		},
 		{
 			name: "another mirror's tables", url: etl, code: 5, lines: []string{"mirror: another.db"},
-			wants: []string{"of mirror", "run once with --adopt"},
+			wants: []string{"was published from mirror", "run once with --adopt"},
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -26,9 +26,12 @@ type Begun struct {
 	Running   bool // it holds the mirror's lock; otherwise it was killed
 }
 
-// BeginRun enters a run that begins. From then on the mirror knows it, whatever
-// becomes of it.
+// BeginRun enters a run that begins, also in the lock. From then on the mirror
+// knows it, whatever becomes of it.
 func (m *Mirror) BeginRun(ctx context.Context, b Begun) error {
+	if err := m.lock.write(Holder{Host: b.Host, PID: b.PID, Run: b.Run, Start: b.StartedAt}); err != nil {
+		return lockError(m.path, err)
+	}
 	return m.w.do(ctx, "enter the run", func(ctx context.Context, t *tx) error {
 		return t.exec(ctx, `INSERT INTO runs (run, started_at, finished_at, exit_code, report, host, pid) VALUES (?, ?, 0, 0, '', ?, ?)`,
 			b.Run, b.StartedAt.UnixMilli(), b.Host, b.PID)
