@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"roistat-etl/extract/mirror"
+	"roistat-etl/internal/endpoint"
 	"roistat-etl/pipeline/config"
 )
 
@@ -73,7 +74,8 @@ func filledFrom(ctx context.Context, m *mirror.Reader) (project, address string,
 }
 
 // addressOf gives equal addresses one spelling: without the scheme's own port, a
-// root's dot, capital letters in the host, or slashes at the end.
+// root's dot, capital letters in the host, or slashes at the end. On loopback any
+// port is the same.
 func addressOf(base string) string {
 	u, err := url.Parse(base)
 	if err != nil {
@@ -81,6 +83,9 @@ func addressOf(base string) string {
 	}
 	u.Scheme = strings.ToLower(u.Scheme)
 	host, port := strings.TrimSuffix(strings.ToLower(u.Hostname()), "."), u.Port()
+	if endpoint.Loopback(host) { // a tunnel's or a stand-in's port is another each time
+		host, port = "localhost", ""
+	}
 	if strings.Contains(host, ":") {
 		host = "[" + host + "]"
 	}

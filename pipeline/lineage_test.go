@@ -210,7 +210,8 @@ func TestAMirrorKnowsItsProject(t *testing.T) {
 		t.Error(err)
 	}
 	other("12345", "HTTP://127.0.0.1:1/api/v1/").run(t, nil).want(t, OK)
-	moved := other("12345", "http://127.0.0.1:2/api/v1")
+	other("12345", "http://localhost:2/api/v1").run(t, nil).want(t, OK)
+	moved := other("12345", "https://proxy.example/api/v1")
 	if r := moved.run(t, nil); r.ExitCode != int(Misconfigured) || !strings.Contains(*r.Error, "--adopt") || r.Calls != (CallCounts{}) {
 		t.Error(text(t, r))
 	}
@@ -248,8 +249,8 @@ func TestOneAddressHasOneSpelling(t *testing.T) {
 		"https://Cloud.Roistat.com/api/v1":     config.RoistatURL,
 		"https://cloud.roistat.com:443/api/v1": config.RoistatURL,
 		"https://cloud.roistat.com./api/v1///": config.RoistatURL,
-		"HTTP://localhost:80/api/v1/":          "http://localhost/api/v1",
-		"http://[::1]:80":                      "http://[::1]/",
+		"HTTP://localhost:80/api/v1/":          "http://127.0.0.1:8080/api/v1",
+		"http://[::1]:80":                      "http://localhost/",
 	} {
 		if addressOf(a) != addressOf(b) {
 			t.Errorf("%s is %s, %s is %s", a, addressOf(a), b, addressOf(b))
@@ -257,9 +258,9 @@ func TestOneAddressHasOneSpelling(t *testing.T) {
 	}
 	for a, b := range map[string]string{
 		"https://cloud.roistat.com:80/api/v1": config.RoistatURL,
-		"http://localhost:443/api":            "http://localhost/api",
+		"http://localhost/api/v2":             "http://localhost/api",
 		"https://cloud.roistat.com/api/V1":    config.RoistatURL,
-		"http://[::1]:8080":                   "http://[::1]",
+		"https://[2001:db8::1]:8443":          "https://[2001:db8::1]",
 	} {
 		if addressOf(a) == addressOf(b) {
 			t.Errorf("%s is %s", a, b)
