@@ -59,6 +59,13 @@ type Recorder interface {
 	Record(ctx context.Context, r RunRecord) error
 }
 
+// Redactor is a destination whose list of runs keeps their reports.
+type Redactor interface {
+	// Redact rewrites the reports in the list, also on the disk; one that stays as
+	// it is costs nothing. Cut short, it is begun anew.
+	Redact(ctx context.Context, rewrite func(report string) (string, error)) error
+}
+
 // Checked is one thing that a destination needs.
 type Checked struct {
 	What   string

@@ -42,7 +42,7 @@ type storedReport struct {
 
 // keep writes the report as the mirror keeps it.
 func (r *Report) keep() (string, error) {
-	text, err := json.Marshal(storedReport{r, &r.Details})
+	text, err := json.Marshal(storedReport{r.unquoted(), &r.Details})
 	if err != nil {
 		return "", fmt.Errorf("write the report: %w", err)
 	}

@@ -13,7 +13,7 @@ func (r *running) finish(err error) {
 	r.report.Outcome, r.report.ExitCode = class.Outcome(), r.options.ExitCode(class)
 	r.report.FinishedAt = time.Now().UTC().Truncate(time.Millisecond)
 	if err != nil {
-		text := err.Error()
+		text := oneLine(err.Error())
 		r.report.Error = &text
 	}
 }

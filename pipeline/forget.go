@@ -109,7 +109,7 @@ func (e *eraser) erase(ctx context.Context, clients []int64) error {
 		return err
 	}
 	at := e.report.StartedAt
-	out, err := e.mirror.Forget(ctx, mirror.Erasure{Clients: clients, At: at, Note: [2]string{metaErasing, note}})
+	out, err := e.mirror.Forget(ctx, mirror.Erasure{Clients: clients, At: at, Note: [2]string{metaErasing, note}, Report: redact})
 	if err != nil {
 		return err
 	}
@@ -135,23 +135,23 @@ func (e *eraser) tell(out mirror.Erased, at time.Time) {
 	e.report.Reasons = append(e.report.Reasons, fmt.Sprintf("%d of %d clients were erased", n, len(out.Clients)))
 }
 
-// contactRows counts the rows that the campaigns make.
-func (e *eraser) contactRows(ctx context.Context) (int64, error) {
+// contactRows counts the rows that the campaigns make, by table.
+func (e *eraser) contactRows(ctx context.Context) (map[string]int64, error) {
 	n := erased{Rows: map[string]int64{}}
 	t := transform.New(memory.NewGoAllocator(), transformOptions(e.pipeline))
 	for c, err := range e.mirror.Campaigns(ctx) {
 		if err != nil {
-			return 0, err
+			return nil, err
 		}
 		if err := t.StreamCampaigns([]schemas.Campaign{c}, n.count); err != nil {
-			return 0, err
+			return nil, err
 		}
 	}
-	return n.Rows[schemas.CampaignContacts.String()], nil
+	return n.Rows, nil
 }
 
 // noteContacts adds to the note what went besides the clients' own rows.
-func (e *eraser) noteContacts(ctx context.Context, out mirror.Erased, before int64) error {
+func (e *eraser) noteContacts(ctx context.Context, out mirror.Erased, before map[string]int64) error {
 	if out.Contacts+out.Unlisted+out.Imported == 0 {
 		return nil
 	}
@@ -159,7 +159,9 @@ func (e *eraser) noteContacts(ctx context.Context, out mirror.Erased, before int
 	if err != nil {
 		return err
 	}
-	e.erased.Rows[schemas.CampaignContacts.String()] += before - after
+	for table, n := range before {
+		e.erased.Rows[table] += n - after[table]
+	}
 	e.erased.Rows[schemas.Rejects.String()] += out.Unlisted + out.Imported
 	text, err := json.Marshal(e.erased)
 	return errors.Join(err, e.mirror.SetMeta(ctx, metaErasing, string(text)))

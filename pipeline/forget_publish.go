@@ -125,17 +125,29 @@ func (e *eraser) replace(ctx context.Context, i int, m *load.Manifest) error {
 			return err
 		}
 	}
-	return eraseAt(ctx, d, e.mirrorID)
+	return e.eraseAt(ctx, d)
 }
 
-// eraseAt removes what a destination showed before.
-func eraseAt(ctx context.Context, d destination, mirrorID string) error {
+// eraseAt removes what a destination showed before, and what reports of runs say
+// there of anybody who was forgotten.
+func (r *running) eraseAt(ctx context.Context, d destination) error {
 	x, ok := d.Destination.(load.Eraser)
 	if !ok {
 		return classed(Broken, "what it showed before can't be removed")
 	}
-	if err := x.Erase(ctx, mirrorID); err != nil {
+	if err := x.Erase(ctx, r.mirrorID); err != nil {
 		return publishError(ctx, fmt.Errorf("remove what it showed before: %w", err))
+	}
+	list, ok := d.Destination.(load.Redactor)
+	if !ok {
+		return nil
+	}
+	names, err := r.mirror.Names(ctx)
+	if err != nil {
+		return err
+	}
+	if err := list.Redact(ctx, func(report string) (string, error) { return redact(report, names) }); err != nil {
+		return publishError(ctx, fmt.Errorf("rewrite the reports of its runs: %w", err))
 	}
 	return nil
 }
@@ -171,7 +183,7 @@ func (r *running) endErasure(ctx context.Context) error {
 		return err
 	}
 	for _, d := range r.destinations {
-		if err := eraseAt(ctx, d, r.mirrorID); err != nil {
+		if err := r.eraseAt(ctx, d); err != nil {
 			return fmt.Errorf("%s: %w", d, err)
 		}
 	}

@@ -124,7 +124,7 @@ func newReport(run, pipeline, project string, start time.Time) *Report {
 
 // encode writes the report as the destinations keep it.
 func (r *Report) encode() (string, error) {
-	text, err := json.Marshal(r)
+	text, err := json.Marshal(r.unquoted())
 	if err != nil {
 		return "", fmt.Errorf("write the report: %w", err)
 	}

@@ -121,6 +121,9 @@ ENGINE = MergeTree
 ORDER BY (run, ` + "`table`, `partition`" + `)
 COMMENT 'What each run published: rows and digest of every partition'`
 
+// RunsStatement returns the statement that makes the list of runs where it is absent.
+func RunsStatement() string { return bookkeepingRuns }
+
 // Bookkeeping returns the statements that make the two tables which exist in
 // ClickHouse alone, where they are absent.
 func Bookkeeping() []string { return []string{bookkeepingPartitions, bookkeepingRuns} }

@@ -89,7 +89,7 @@ func (c *Client) judge(resp *http.Response, buf *bytes.Buffer) (*fields, *Error)
 	case broken != nil:
 		return nil, c.bad(status, "bad_json", "the answer is no JSON document: %v", broken)
 	case f.status != "success":
-		return nil, c.bad(status, "bad_answer", "the answer's status is %q, not success", f.status)
+		return nil, c.bad(status, "bad_answer", "the answer's status is not success: %s", c.quote(f.status))
 	}
 	return f, nil
 }
@@ -106,11 +106,11 @@ func (c *Client) failure(resp *http.Response, f *fields, broken error) *Error {
 		code = fmt.Sprintf("http_%d", resp.StatusCode)
 	}
 	if code == "http_200" {
-		return c.bad(resp.StatusCode, "bad_answer", "the answer reports an error without a code: %s", f.description)
+		return c.bad(resp.StatusCode, "bad_answer", "the answer reports an error without a code: %s", c.quote(f.description))
 	}
 	return &Error{
 		Kind: classify(code, resp.StatusCode), Code: c.secrets.Hide(code), HTTP: resp.StatusCode,
-		RetryAfter: retryAfter(resp.Header, time.Now()), Description: c.clean(f.description),
+		RetryAfter: retryAfter(resp.Header, time.Now()), Description: c.quote(f.description),
 	}
 }
 

@@ -39,7 +39,7 @@ type Error struct {
 	Code        string        // the API's error code, or ours: network, timeout, http_502, bad_json, bad_answer, too_large, redirect
 	HTTP        int           // status; 0: there was no answer
 	RetryAfter  time.Duration // what the server asked for; 0: nothing
-	Description string        // what it said, or what happened; at most 200 characters
+	Description string        // what it said, in quotation marks, or what happened; at most 200 characters
 
 	cause error // a context's error, which callers may ask for
 }

@@ -20,7 +20,7 @@ func (m *Mirror) SetCampaign(ctx context.Context, c schemas.Campaign, at time.Ti
 	if err != nil {
 		return err
 	}
-	rows, _ := marks.without(c.Rows, "contact")
+	rows, _ := marks.without(c.Rows)
 	body, err := packArray(rows)
 	if err != nil {
 		return err

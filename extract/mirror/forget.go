@@ -21,6 +21,10 @@ type Erasure struct {
 	Clients []int64
 	At      time.Time
 	Note    [2]string // a key of meta and its value, which is set in the same transaction
+
+	// Report rewrites the report of a run so that it names nobody; names tells
+	// whether a text does. nil: reports stay.
+	Report func(report string, names func(string) bool) (string, error)
 }
 
 // Erased is what became of an erasure. Its clients are in the order of the question.
@@ -29,6 +33,7 @@ type Erased struct {
 	Contacts int64 // rows of campaigns
 	Unlisted int64 // elements of lists without a usable id that had one of the contacts
 	Imported int64 // rejects of imports that had one, or the id in the CRM
+	Reports  int64 // reports of runs that were rewritten
 }
 
 // ErasedClient is a client that is forgotten.
@@ -39,8 +44,8 @@ type ErasedClient struct {
 }
 
 // Forget deletes all that the mirror has of the clients, and keeps their ids, so
-// that no list brings them back, and digests of the phone and email in their
-// rows, so that no campaign brings those back. It is durable at once; what the
+// that no list brings them back, and digests of the phone, email and name in
+// their rows, so that no campaign brings those back. It is durable at once; what the
 // file still holds in its unused parts is gone after [Mirror.Clean].
 func (m *Mirror) Forget(ctx context.Context, e Erasure) (out Erased, err error) {
 	campaigns, err := m.campaignIDs(ctx)
@@ -69,6 +74,9 @@ func (m *Mirror) Forget(ctx context.Context, e Erasure) (out Erased, err error) 
 		if err := t.forgetRaw(ctx, &out, marks); err != nil {
 			return err
 		}
+		if out.Reports, err = t.rewriteReports(ctx, e.Report, marks); err != nil {
+			return err
+		}
 		if out.some() {
 			if err := t.setMeta(ctx, keyUnclean, "1"); err != nil {
 				return err
@@ -81,7 +89,7 @@ func (m *Mirror) Forget(ctx context.Context, e Erasure) (out Erased, err error) 
 
 // some tells whether anything was deleted.
 func (e *Erased) some() bool {
-	return e.Contacts+e.Unlisted+e.Imported > 0 || slices.ContainsFunc(e.Clients, func(c ErasedClient) bool { return c.Known })
+	return e.Contacts+e.Unlisted+e.Imported+e.Reports > 0 || slices.ContainsFunc(e.Clients, func(c ErasedClient) bool { return c.Known })
 }
 
 // contactKey makes the key of the digests where there is none yet.
@@ -114,11 +122,8 @@ func (t *tx) forget(ctx context.Context, id int64, at time.Time, marks *contactM
 			return c, err
 		}
 	}
-	for _, inCRM := range textsOf(row, []string{"external_id"}) {
-		n, err := t.run(ctx, `DELETE FROM import_rejects WHERE id = ? AND id <> ''`, inCRM)
-		if out.Imported += n; err != nil {
-			return c, err
-		}
+	if err := t.forgetImported(ctx, row, out); err != nil {
+		return c, err
 	}
 	for _, q := range []string{`DELETE FROM clients WHERE id = ?`, `DELETE FROM rows WHERE id = ?`, `DELETE FROM feeds WHERE id = ?`, `DELETE FROM feeds_before WHERE id = ?`} {
 		if err := t.exec(ctx, q, id); err != nil {
@@ -126,6 +131,64 @@ func (t *tx) forget(ctx context.Context, id int64, at time.Time, marks *contactM
 		}
 	}
 	return c, t.exec(ctx, `INSERT OR IGNORE INTO forgotten (id, at) VALUES (?, ?)`, id, at.UnixMilli())
+}
+
+// forgetImported deletes what imports have left out under the client's id in the CRM.
+func (t *tx) forgetImported(ctx context.Context, row []byte, out *Erased) error {
+	var ids []string
+	eachText(fieldsOf(row)["external_id"], func(id string) bool { ids = append(ids, id); return true })
+	for _, id := range ids {
+		n, err := t.run(ctx, `DELETE FROM import_rejects WHERE id = ? AND id <> ''`, id)
+		if out.Imported += n; err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// rewriteReports lets the reports of runs name nobody.
+func (t *tx) rewriteReports(ctx context.Context, rewrite func(string, func(string) bool) (string, error), marks *contactMarks) (n int64, err error) {
+	if rewrite == nil {
+		return 0, nil
+	}
+	changed := map[string]string{}
+	rows, err := t.w.conn.QueryContext(ctx, `SELECT run, report FROM runs`)
+	if err != nil {
+		return 0, err
+	}
+	defer rows.Close() //nolint:errcheck // Err says what went wrong
+	for rows.Next() {
+		var run, report string
+		if err := rows.Scan(&run, &report); err != nil {
+			return 0, err
+		}
+		text, err := rewrite(report, func(s string) bool { return marks.names([]byte(s)) })
+		if err != nil {
+			return 0, fmt.Errorf("the report of run %s: %w", run, err)
+		}
+		if text != report {
+			changed[run] = text
+		}
+	}
+	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+		return 0, err
+	}
+	for run, text := range changed {
+		if err := t.exec(ctx, `UPDATE runs SET report = ? WHERE run = ?`, text, run); err != nil {
+			return n, err
+		}
+		n++
+	}
+	return n, nil
+}
+
+// Names gives a test whether a text names somebody who was forgotten.
+func (r *Reader) Names(ctx context.Context) (func(text string) bool, error) {
+	marks, err := r.forgottenContacts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return func(text string) bool { return marks.names([]byte(text)) }, nil
 }
 
 // forgetContacts deletes the marked contacts from the campaigns.
@@ -142,7 +205,7 @@ func (t *tx) forgetContacts(ctx context.Context, campaigns []int64, marks *conta
 		if err != nil {
 			return n, fmt.Errorf("campaign %d: %w", id, err)
 		}
-		kept, dropped := marks.without(rows, "contact")
+		kept, dropped := marks.without(rows)
 		if dropped == 0 {
 			continue
 		}
@@ -158,19 +221,19 @@ func (t *tx) forgetContacts(ctx context.Context, campaigns []int64, marks *conta
 }
 
 // forgetRaw deletes what has no usable id, and what imports have left out, if it
-// holds one of the marked contacts.
+// names a forgotten client.
 func (t *tx) forgetRaw(ctx context.Context, out *Erased, marks *contactMarks) (err error) {
-	out.Unlisted, err = t.forgetWithin(ctx, marks, `SELECT list, ordinal, raw FROM unlisted`, `DELETE FROM unlisted WHERE list = ? AND ordinal = ?`)
+	out.Unlisted, err = t.forgetWithin(ctx, marks, `SELECT list, ordinal, raw, '', '' FROM unlisted`, `DELETE FROM unlisted WHERE list = ? AND ordinal = ?`)
 	if err != nil {
 		return err
 	}
-	n, err := t.forgetWithin(ctx, marks, `SELECT sha256, row, raw FROM import_rejects`, `DELETE FROM import_rejects WHERE sha256 = ? AND row = ?`)
+	n, err := t.forgetWithin(ctx, marks, `SELECT sha256, row, raw, id, field FROM import_rejects`, `DELETE FROM import_rejects WHERE sha256 = ? AND row = ?`)
 	out.Imported += n
 	return err
 }
 
-// forgetWithin deletes, of a table whose rows have two keys and raw data, those
-// that hold a marked contact.
+// forgetWithin deletes, of a table whose rows have two keys and three texts of
+// others, those that name a forgotten client.
 func (t *tx) forgetWithin(ctx context.Context, marks *contactMarks, all, one string) (n int64, err error) {
 	var found [][2]any
 	rows, err := t.w.conn.QueryContext(ctx, all)
@@ -180,11 +243,11 @@ func (t *tx) forgetWithin(ctx context.Context, marks *contactMarks, all, one str
 	defer rows.Close() //nolint:errcheck // Err says what went wrong
 	for rows.Next() {
 		var keys [2]any
-		var raw []byte
-		if err := rows.Scan(&keys[0], &keys[1], &raw); err != nil {
+		var texts [3][]byte
+		if err := rows.Scan(&keys[0], &keys[1], &texts[0], &texts[1], &texts[2]); err != nil {
 			return 0, err
 		}
-		if marks.within(raw) {
+		if marks.names(texts[:]...) {
 			found = append(found, keys)
 		}
 	}

@@ -82,6 +82,22 @@ func base64Core(word string, offset int) []byte {
 	return []byte(text[first:last])
 }
 
+// Decode resolves the escapes of JSON, URLs and HTML in a text, once or several
+// times over, for those who search it.
+func Decode(text string) string {
+	if !strings.ContainsAny(text, `\%&`) {
+		return text
+	}
+	plain := []byte(text)
+	for range maxSteps {
+		next, changed := decode(nil, plain, appendEscaped, nil)
+		if plain = next; !changed {
+			break
+		}
+	}
+	return string(plain)
+}
+
 // Hide replaces the secrets in a text.
 func (s *Secrets) Hide(text string) string {
 	if s == nil || s.shown == nil {
