@@ -88,7 +88,7 @@ func TestStatementsAreInTheOrderOfExecution(t *testing.T) {
 			t.Errorf("statement %d:\n%s", i, all[i])
 		}
 	}
-	if funnel := all[len(all)-1]; !strings.Contains(funnel, "toDate(occurred_at, 'Europe/Moscow') AS day") {
+	if funnel := all[len(all)-1]; !strings.Contains(funnel, "toDate32(occurred_at, 'Europe/Moscow') AS day") {
 		t.Errorf("daily_funnel:\n%s", funnel)
 	}
 }

@@ -50,7 +50,7 @@ func (d Dialect) day(zone string) string {
 	if d == DuckDB {
 		return fmt.Sprintf("CAST(timezone(%s, occurred_at) AS DATE)", Quote(zone))
 	}
-	return fmt.Sprintf("toDate(occurred_at, %s)", Quote(zone))
+	return fmt.Sprintf("toDate32(occurred_at, %s)", Quote(zone)) // toDate makes 1969-12-31, which 1970-01-01 is west of UTC, a day of 2149
 }
 
 // Quote writes a text as an SQL literal that both dialects read alike.

@@ -93,11 +93,11 @@ func (c *clickhouse) query(ctx context.Context, q string, out io.Writer) (err er
 func clickhouseQuestions() []string {
 	return []string{
 		`-- What did the last months bring?
-SELECT toStartOfMonth(day) AS month, sum(visits) AS visits, sum(leads) AS leads, sum(orders) AS orders, sum(paid_orders) AS paid, sum(paid_revenue) AS paid_revenue
+SELECT formatDateTime(day, '%Y-%m') AS month, sum(visits) AS visits, sum(leads) AS leads, sum(orders) AS orders, sum(paid_orders) AS paid, sum(paid_revenue) AS paid_revenue
 FROM daily_funnel GROUP BY month HAVING visits > 0 ORDER BY month DESC LIMIT 6`,
 
 		`-- How long does it take from the first visit to the order?
-SELECT first_source_title AS source, count() AS orders, quantileExact(0.5)(dateDiff('day', first_visit_at, occurred_at)) AS days_median
+SELECT coalesce(nullIf(first_source_title, ''), first_source_id) AS source, count() AS orders, round(quantileExact(0.5)(dateDiff('second', first_visit_at, occurred_at)) / 86400, 1) AS days_median
 FROM orders WHERE first_visit_at IS NOT NULL GROUP BY source ORDER BY orders DESC LIMIT 5`,
 
 		`-- What was published, and when?

@@ -32,7 +32,7 @@ Now there is, in DIR
 
 Ask it in SQL, with DuckDB's own shell or through Python
   duckdb -init DIR/tables/current/views.sql
-  .venv/bin/python test/readers/query.py DIR/tables 'FROM daily_funnel ORDER BY day DESC LIMIT 7'
+  .venv/bin/python test/readers/query.py DIR/tables "SELECT day, visits, leads, orders, revenue FROM daily_funnel WHERE visits + leads + orders > 0 ORDER BY day DESC LIMIT 7"
 
 or as data frames (the link is resolved once, so that one read sees one snapshot)
   .venv/bin/python -c 'import os, pyarrow.dataset as ds; print(ds.dataset(os.path.realpath("DIR/tables/current/visits"), partitioning="hive").to_table())'
@@ -54,7 +54,7 @@ SELECT strftime(day, '%Y-%m') AS month, sum(visits)::INT AS visits, sum(leads)::
 FROM daily_funnel GROUP BY month HAVING visits > 0 ORDER BY month DESC LIMIT 6`,
 
 		`-- Which source did the buyers first come from?
-SELECT coalesce(first_source_title, first_source_id, 'unknown') AS first_source,
+SELECT coalesce(nullif(first_source_title, ''), first_source_id, 'unknown') AS first_source,
        count(*) AS paid_orders, sum(revenue) AS revenue
 FROM orders_attributed WHERE status_type = 'paid'
 GROUP BY first_source ORDER BY revenue DESC NULLS LAST LIMIT 5`,

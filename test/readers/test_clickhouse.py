@@ -1,11 +1,9 @@
 """Both engines answer alike: one run, in ClickHouse and in Parquet.
 
 The same run is published in a folder and in a real ClickHouse; every row of the
-tables and of the three views is fetched from both and compared, and the
-questions of docs/analysts.md are asked of ClickHouse.
+tables and of the three views is fetched from both and compared.
 """
 
-import re
 import subprocess
 from decimal import Decimal
 
@@ -96,18 +94,3 @@ def test_orders_attributed(published):
     theirs = server.ask("SELECT " + columns.format("toUnixTimestamp64Milli", "mapKeys(fields), mapValues(fields)") + " FROM orders_attributed")
     assert len(ours) > 500
     assert amounts(ours, {10, 11}) == amounts(theirs, {10, 11})
-
-
-def questions():
-    text = (ROOT / "docs/analysts.md").read_text()
-    return re.findall(r"^### (.*?)\n.*?```sql\n(.*?)```", text, re.S | re.M)
-
-
-@pytest.mark.parametrize("question, query", questions(), ids=[q for q, _ in questions()])
-def test_question(published, question, query):
-    _, server, _ = published
-    assert server.ask(query), question
-
-
-def test_all_questions_are_asked():
-    assert len(questions()) >= 11

@@ -9,14 +9,17 @@ import json
 import re
 import subprocess
 import threading
+from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from contract import BY_NAME
 from laws import event_id
 from realserver import ROOT, ClickHouse
+from snapshot import Snapshot
 
 FIRST, LAST = "1970-01-01T00:00:00.000Z", "2099-12-31T23:59:59.999Z"
 MOST, LEAST = 2**63 - 1, -(2**63)
@@ -128,7 +131,7 @@ def server(tmp_path_factory):
     try:
         with ClickHouse(place, "roistat_edges") as clickhouse:
             pipeline = {
-                "name": "edges", "project": "12345", "mirror": "mirror.db", "load": [clickhouse.load()],
+                "name": "edges", "project": "12345", "mirror": "mirror.db", "load": [clickhouse.load(), {"parquet": {"path": "tables"}}],
                 "api": {"base_url": f"http://127.0.0.1:{api.server_port}/api/v1", "key": "k", "per_second": 1000, "per_hour": 100000},
             }
             config = place / "pipelines.yaml"
@@ -181,3 +184,19 @@ def test_a_large_text_with_many_others(server):
     assert server.ask("SELECT toYYYYMM(min(occurred_at)), toYYYYMM(max(occurred_at)) FROM visits") == [(197001, 209912)]
     assert server.ask("SELECT count() FROM visits WHERE occurred_at = '2099-12-31 23:59:59.999'")[0][0] == 3
     assert server.ask(f"SELECT count() FROM clients WHERE client_id IN ({MOST}, {LEAST})")[0][0] == 2
+
+
+@pytest.mark.parametrize("zone", ["UTC", "America/Sao_Paulo", "Pacific/Kiritimati"])
+def test_days_of_the_first_and_the_last_moment(server, zone):
+    """The first and the last moment there can be, in zones west and east of UTC: both engines know their days."""
+    config = server.folder / "pipelines.yaml"
+    text = json.loads(config.read_text())
+    text["pipelines"][0]["transform"] = {"report_timezone": zone}
+    config.write_text(json.dumps(text))
+    done = subprocess.run([ROOT / "bin/roistat-etl", "run", "--no-extract", "-c", config], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    days = {datetime.fromisoformat(at).astimezone(ZoneInfo(zone)).date().isoformat() for at in (FIRST, LAST)}
+    question = "SELECT {}, visits, visitors, orders, buyers, leads FROM daily_funnel WHERE visits > 0 ORDER BY 1"
+    theirs = server.ask(question.format("toString(day)"))
+    ours = Snapshot(server.folder / "tables").duckdb().execute(question.format("CAST(day AS VARCHAR)")).fetchall()
+    assert {row[0] for row in theirs} == days and theirs == ours

@@ -318,7 +318,7 @@ FROM orders
 COMMENT 'Orders with the visits that led to them';
 
 CREATE OR REPLACE VIEW daily_funnel AS
-SELECT project, toDate(occurred_at, 'UTC') AS day,
+SELECT project, toDate32(occurred_at, 'UTC') AS day,
   count(*) FILTER (WHERE event_type = 'visit') AS visits,
   count(DISTINCT client_id) FILTER (WHERE event_type = 'visit') AS visitors,
   count(*) FILTER (WHERE event_type = 'site_event') AS site_events,
