@@ -50,6 +50,13 @@ func (r *Report) writeFacts(b *strings.Builder) {
 	_ = t.Flush() // a strings.Builder never fails
 }
 
+// indented sets the lines of a text after its first so far in that none of them can
+// pass for a line of the report: who filters it, as roistat-etl-night does, trusts
+// the beginning of a line.
+func indented(text string) string {
+	return strings.ReplaceAll(strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(text), "\n", "\n      ")
+}
+
 func short(d time.Duration) string { return d.Round(10 * time.Millisecond).String() }
 
 func unless(ok bool, s string) string {
@@ -93,7 +100,7 @@ func (r *Report) writeFailures(b *strings.Builder) {
 			fmt.Fprintf(b, "    and %d more: --json lists them\n", len(r.FailedClients)-i)
 			break
 		}
-		fmt.Fprintf(b, "    %d  %s  %s\n", f.ClientID, f.Code, f.Error)
+		fmt.Fprintf(b, "    %d  %s  %s\n", f.ClientID, f.Code, indented(f.Error))
 	}
 }
 
@@ -101,7 +108,7 @@ func (r *Report) writeEnd(b *strings.Builder) {
 	b.WriteString("\n")
 	for _, g := range r.Gates {
 		if !g.Passed {
-			fmt.Fprintf(b, "  gate %s: %.2f%% is above %.2f%%: %s. If that is right, run again with --accept %s\n", g.Name, 100*g.Value, 100*g.Limit, g.Detail, g.Name)
+			fmt.Fprintf(b, "  gate %s: %.2f%% is above %.2f%%: %s. If that is right, run again with --accept %s\n", g.Name, 100*g.Value, 100*g.Limit, indented(g.Detail), g.Name)
 		}
 	}
 	for _, d := range r.Destinations {
@@ -112,10 +119,10 @@ func (r *Report) writeEnd(b *strings.Builder) {
 		fmt.Fprintf(b, "  %s %s: %s, %s\n", d.Kind, d.Target, d.State, shows)
 	}
 	for _, reason := range r.Reasons {
-		fmt.Fprintf(b, "  because %s\n", reason)
+		fmt.Fprintf(b, "  because %s\n", indented(reason))
 	}
 	if r.Error != nil {
-		fmt.Fprintf(b, "  error: %s\n", *r.Error)
+		fmt.Fprintf(b, "  error: %s\n", indented(*r.Error))
 	}
 }
 
@@ -132,7 +139,7 @@ func WriteSummary(w io.Writer, reports []*Report) error {
 	fmt.Fprintf(t, "\n%d of %d pipelines are done%s\n", done, len(reports), unless(done == len(reports), "; not all is well with:"))
 	for _, r := range reports {
 		if r.Outcome != OK {
-			fmt.Fprintf(t, "  %s\texit code %d\t%s\n", r.Pipeline, r.ExitCode, r.why())
+			fmt.Fprintf(t, "  %s\texit code %d\t%s\n", r.Pipeline, r.ExitCode, indented(r.why()))
 		}
 	}
 	return t.Flush()

@@ -60,10 +60,15 @@ func Main(args []string, stdout, stderr io.Writer) int {
 	return a.exitCode(err)
 }
 
-// onSignal cancels at the first SIGINT or SIGTERM. The second finds the
-// signals' own meaning restored and ends the process at once.
+// onSignal cancels at the first SIGINT, SIGTERM or SIGHUP, which a terminal sends
+// that is closed. The second finds the signals' own meaning restored and ends the
+// process at once. A SIGHUP that is ignored, by nohup, stays so.
 func onSignal(cancel context.CancelCauseFunc) (stop func()) {
-	sig, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	signals := []os.Signal{syscall.SIGINT, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) {
+		signals = append(signals, syscall.SIGHUP)
+	}
+	sig, stop := signal.NotifyContext(context.Background(), signals...)
 	context.AfterFunc(sig, func() {
 		cancel(pipeline.ErrInterrupted)
 		stop()

@@ -174,9 +174,9 @@ func background(ts *testscript.TestScript, name string) *started {
 	return p
 }
 
-// sendSignal sends a signal to a program in the background: signal NAME INT|TERM|KILL.
+// sendSignal sends a signal to a program in the background: signal NAME INT|TERM|HUP|KILL.
 func sendSignal(ts *testscript.TestScript, _ bool, args []string) {
-	signals := map[string]os.Signal{"INT": syscall.SIGINT, "TERM": syscall.SIGTERM, "KILL": syscall.SIGKILL}
+	signals := map[string]os.Signal{"INT": syscall.SIGINT, "TERM": syscall.SIGTERM, "HUP": syscall.SIGHUP, "KILL": syscall.SIGKILL}
 	ts.Check(background(ts, args[0]).cmd.Process.Signal(signals[args[1]]))
 }
 

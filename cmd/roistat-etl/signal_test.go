@@ -236,3 +236,35 @@ func TestTheSecondSignalEndsAtOnce(t *testing.T) {
 		t.Errorf("after %v: %v", time.Since(start), cmd.ProcessState)
 	}
 }
+
+// TestNohup sends SIGHUP to a run that was told to ignore it.
+func TestNohup(t *testing.T) {
+	sim := newSim(t, "--clients", "60", "--months", "1", "--fault", "kind=delay,method=feed,n=50")
+	dir := t.TempDir()
+	config := fmt.Sprintf(`version: 1
+pipelines:
+  - name: demo
+    project: "12345"
+    api: {base_url: "%s/api/v1", key: "${ROISTAT_API_KEY}", per_second: 100000, per_hour: 10000000}
+    load: [{parquet: {path: out}}]
+`, sim.url)
+	if err := os.WriteFile(filepath.Join(dir, "pipelines.yaml"), []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := etl(dir, "run")
+	cmd.Path, cmd.Args = "/usr/bin/nohup", append([]string{"nohup"}, cmd.Args...)
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for sim.feedCalls(t) == 0 {
+		time.Sleep(10 * time.Millisecond)
+	}
+	if err := cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Error(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("%v: %s", err, out.String())
+	}
+}
