@@ -158,7 +158,7 @@ def test_the_environment_means_what_systemd_reads(tmp_path: Path, case: str) -> 
 GENERATOR = Path("/usr/lib/systemd/user-environment-generators/30-systemd-environment-d-generator")
 
 
-@pytest.mark.parametrize("case", [name for name, (text, _) in ENVIRONMENT.items() if "$" not in text and want])
+@pytest.mark.parametrize("case", [name for name, (text, want) in ENVIRONMENT.items() if "$" not in text and want])
 def test_systemd_reads_that(tmp_path: Path, case: str) -> None:
     if not GENERATOR.exists():
         return

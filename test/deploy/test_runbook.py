@@ -41,7 +41,7 @@ def test_every_gate() -> None:
 
 
 @pytest.mark.parametrize("message", ["is held by run ", "wants the variable ", ", which is not set", "the budget is used up",
-                                     "the deadline came", "the quota is used up", "published from another mirror"])
+                                     "the deadline came", "the quota is used up", "of another mirror", "it was published from mirror ", "there is no mirror "])
 def test_quoted_messages_exist(message: str) -> None:
     assert message.strip() in RUNBOOK
     sources = (p for folder in ("pipeline", "extract", "load") for p in (ROOT / folder).rglob("*.go") if not p.name.endswith("_test.go"))
