@@ -83,6 +83,9 @@ func newRun(ctx context.Context, o Options) (*run, error) {
 	}
 	o.Concurrency = max(1, o.Concurrency)
 	now := time.Now()
+	if err := o.Mirror.SettleJournal(ctx, now); err != nil {
+		return nil, err
+	}
 	spent, err := o.Mirror.Journal(ctx, now.Add(-hour))
 	if err != nil {
 		return nil, err

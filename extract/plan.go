@@ -46,7 +46,7 @@ type Due struct {
 type Counts struct{ Never, Changed, Aged int64 }
 
 // Plan tells which feeds are due, in the order in which they are read: never
-// read; row changed, oldest feed first; too old, oldest first. Of those never
+// read, or so by a stamp from the future; row changed, oldest feed first; too old, oldest first. Of those never
 // read the client with the latest date comes first where the order is cut;
 // otherwise they come in the order of the mirror's pages, which halves the
 // writing. Plan makes no call.
@@ -58,7 +58,7 @@ func Plan(ctx context.Context, m *mirror.Reader, r Refresh, now time.Time) (list
 		}
 		d := Due{Client: c.Client, RowHash: c.RowHash, Items: c.Items, Suspect: c.Suspect, rank: c.FetchedAt.UnixMilli()}
 		switch {
-		case c.FetchedAt.IsZero():
+		case c.FetchedAt.IsZero() || c.FetchedAt.After(now): // a clock was ahead: nobody knows when
 			if d.Why, d.rank = Never, 0; r.cuts() {
 				d.rank = -c.Active.Unix()
 			}
@@ -109,8 +109,8 @@ func FullSince(ctx context.Context, m *mirror.Reader, maxAge time.Duration, now 
 		return time.Time{}, err
 	}
 	t, err := time.Parse(time.RFC3339Nano, text)
-	if err != nil || maxAge > 0 && now.Sub(t) > maxAge {
-		return time.Time{}, nil //nolint:nilerr // an unreadable start is none
+	if err != nil || t.After(now) || maxAge > 0 && now.Sub(t) > maxAge {
+		return time.Time{}, nil //nolint:nilerr // an unreadable start is none, and so is one by a clock that was ahead
 	}
 	return t, nil
 }

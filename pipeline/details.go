@@ -101,7 +101,10 @@ func (r *Report) carry(before *Report) {
 	if d.Rows = r.published(); d.Rows == nil {
 		d.Rows = old.Rows
 	}
-	if d.LastSuccess = old.LastSuccess; r.Outcome == OK || r.Outcome == Partial {
+	if d.LastSuccess = old.LastSuccess; d.LastSuccess.After(r.FinishedAt) { // by a clock that was ahead: nobody knows when
+		d.LastSuccess = time.Time{}
+	}
+	if r.Outcome == OK || r.Outcome == Partial {
 		d.LastSuccess = r.FinishedAt
 	}
 }

@@ -30,6 +30,9 @@ func (r *running) extract(ctx context.Context) error {
 	result, err := extract.Run(ctx, r.extractOptions(client))
 	r.extracted = result
 	r.take(result)
+	if err == nil {
+		err = r.correctTimes(ctx, client)
+	}
 	if err = extractError(ctx, err); err == nil || interrupted(ctx) {
 		r.report.Reasons = append(r.report.Reasons, result.Incomplete()...)
 	}

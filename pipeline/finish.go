@@ -11,11 +11,21 @@ func (r *running) finish(err error) {
 	class := r.classify(err)
 	r.failed = err
 	r.report.Outcome, r.report.ExitCode = class.Outcome(), r.options.ExitCode(class)
-	r.report.FinishedAt = time.Now().UTC().Truncate(time.Millisecond)
+	r.report.FinishedAt = endOf(r.report.StartedAt, r.began)
 	if err != nil {
 		text := oneLine(err.Error())
 		r.report.Error = &text
 	}
+}
+
+// endOf is now, reckoned from a start by what has passed since, for the clock may
+// be set meanwhile. began is the start with its monotonic reading; zero: unknown.
+func endOf(start, began time.Time) time.Time {
+	now := time.Now().UTC().Truncate(time.Millisecond)
+	if now.Before(start) && !began.IsZero() {
+		now = start.Add(time.Since(began)).Truncate(time.Millisecond)
+	}
+	return now
 }
 
 // classify decides how the run ended. An error without a class has failed.

@@ -62,7 +62,7 @@ type erased struct {
 func Forget(ctx context.Context, p *config.Pipeline, clients []int64, o Options) *Erasure {
 	start := time.Now()
 	e := &eraser{
-		running: &running{pipeline: p, options: o, log: o.Log.With("pipeline", p.Name), eachApart: true},
+		running: &running{pipeline: p, options: o, log: o.Log.With("pipeline", p.Name), began: start, eachApart: true},
 		result:  &Erasure{Forgotten: []ForgottenClient{}, Mirror: MirrorUnclean, StillShows: []string{}},
 	}
 	name, err := newRun(start)

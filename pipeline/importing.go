@@ -40,7 +40,7 @@ type ImportOptions struct {
 func Import(ctx context.Context, p *config.Pipeline, o ImportOptions) *ImportReport {
 	start := time.Now()
 	name, err := newRun(start)
-	i := &importing{pipeline: p, options: o, log: o.Log.With("pipeline", p.Name), report: newImportReport(name, p, o, start)}
+	i := &importing{pipeline: p, options: o, began: start, log: o.Log.With("pipeline", p.Name), report: newImportReport(name, p, o, start)}
 	if err == nil {
 		err = i.file(ctx)
 	}
@@ -57,6 +57,7 @@ type importing struct {
 	source   *importer.File
 	mirror   *mirror.Mirror
 	sending  *extract.Sending
+	began    time.Time
 	marked   bool // the mirror's tables are no longer those that were published
 }
 
@@ -119,7 +120,7 @@ func (i *importing) locked(ctx context.Context) (err error) {
 	}
 	defer client.Close()
 	h, err := hold(ctx, i.pipeline, holding{
-		name: func() (string, error) { return i.report.Run, nil }, until: i.report.StartedAt.Add(i.options.Wait), log: i.log,
+		name: func() (string, error) { return i.report.Run, nil }, until: i.began.Add(i.options.Wait), log: i.log,
 	})
 	if err != nil {
 		return err

@@ -69,7 +69,7 @@ func Run(ctx context.Context, p *config.Pipeline, o Options) *Report {
 // execute is a run, which may be there to repair what is published.
 func execute(ctx context.Context, p *config.Pipeline, o Options, found damage) *Report {
 	start := time.Now()
-	r := &running{pipeline: p, options: o, damage: found, log: o.Log.With("pipeline", p.Name)}
+	r := &running{pipeline: p, options: o, began: start, damage: found, log: o.Log.With("pipeline", p.Name)}
 	name, err := newRun(start)
 	r.report = newReport(name, p.Name, p.Project, start)
 	if err == nil {
@@ -98,6 +98,8 @@ type running struct {
 	extracted    *extract.Result
 	live         int64 // clients, of the projection that is published
 	erased       erased
+	clockOff     bool // by the API's
+	began        time.Time
 	eachApart    bool  // what one destination refuses doesn't stop the others
 	failed       error // as the report says it
 }
@@ -188,7 +190,7 @@ func (r *running) open(ctx context.Context) (*held, error) {
 		return name, err
 	}
 	return hold(ctx, r.pipeline, holding{
-		name: name, until: r.report.StartedAt.Add(r.options.Wait), exists: r.options.NoExtract, adopt: r.options.Adopt,
+		name: name, until: r.began.Add(r.options.Wait), exists: r.options.NoExtract, adopt: r.options.Adopt,
 		every: r.options.SaveEvery, log: r.log, absent: r.refuseAbsent,
 	})
 }
@@ -291,6 +293,9 @@ func (r *running) stages(ctx context.Context) (err error) {
 
 // purge deletes the raw data of clients that left long ago.
 func (r *running) purge(ctx context.Context) error {
+	if r.clockOff {
+		return nil
+	}
 	n, err := r.mirror.PurgeGone(ctx, time.Now().Add(-r.pipeline.Transform.RetainGone))
 	if n > 0 {
 		r.log.Info("deleted the raw data of clients that left", "clients", n)

@@ -46,6 +46,7 @@ type Client struct {
 	gzips         sync.Pool         // of *gzip.Reader
 	buffers       sync.Pool         // of *bytes.Buffer
 	large         chan struct{}     // holds the one large answer
+	clock         clock
 }
 
 // New makes a client. It fails on a base URL, key or certificate file that can't
@@ -143,6 +144,7 @@ func (c *Client) ask(ctx context.Context, method, path string, query url.Values,
 		return nil, fault
 	}
 	f.release = release
+	c.clock.compare(resp.Header, time.Now())
 	return f, nil
 }
 

@@ -199,7 +199,10 @@ func TestJournalKeepsAnHour(t *testing.T) {
 	if err != nil || sum != 10 {
 		t.Errorf("%d calls, %v", sum, err)
 	}
-	err = m.w.do(t.Context(), "test", func(ctx context.Context, w *tx) error { return w.journal(ctx, time.Now().Add(2*time.Hour), 1) })
+	err = m.w.do(t.Context(), "test", func(ctx context.Context, w *tx) error {
+		later := time.Now().Add(2 * time.Hour)
+		return w.journal(ctx, later, later, 1)
+	})
 	if n := count(t, m, "calls"); err != nil || n != 1 {
 		t.Errorf("%d rows after two hours, %v", n, err)
 	}

@@ -18,8 +18,19 @@ type Calls struct {
 	N  int64
 }
 
+// times are the latest and the earliest that it may be now: by the clock, and by
+// what has passed since the mirror was opened, for the clock may be set meanwhile.
+func (w *writer) times() (latest, earliest time.Time) {
+	clock := time.Now()
+	passed := w.openedAt.Add(clock.Sub(w.opened)) // by the monotonic clock
+	if clock = clock.Round(0); clock.Before(passed) {
+		return passed, clock
+	}
+	return clock, passed
+}
+
 // journal enters calls that are about to be made, and drops those that no hour needs.
-func (t *tx) journal(ctx context.Context, at time.Time, n int) error {
+func (t *tx) journal(ctx context.Context, at, earliest time.Time, n int) error {
 	slot := at.Truncate(Grain).Add(Grain)
 	entered, err := t.run(ctx, `INSERT OR IGNORE INTO calls (at, n) VALUES (?, ?)`, slot.UnixMilli(), n)
 	if err != nil {
@@ -28,7 +39,24 @@ func (t *tx) journal(ctx context.Context, at time.Time, n int) error {
 	if entered == 0 {
 		return t.exec(ctx, `UPDATE calls SET n = n + ? WHERE at = ?`, n, slot.UnixMilli())
 	}
-	return t.exec(ctx, `DELETE FROM calls WHERE at < ?`, at.Add(-journalKept).UnixMilli())
+	return t.exec(ctx, `DELETE FROM calls WHERE at < ?`, earliest.Add(-journalKept).UnixMilli())
+}
+
+// SettleJournal counts calls that are to come by their stamps, which a clock that
+// was ahead gave, as made now: when they were made nobody knows, but not later. So
+// they count for an hour, and no longer.
+func (m *Mirror) SettleJournal(ctx context.Context, now time.Time) error {
+	slot := now.Truncate(Grain).Add(Grain).UnixMilli()
+	return m.w.do(ctx, "settle the journal", func(ctx context.Context, t *tx) error {
+		var n int64
+		if _, err := t.one(ctx, `SELECT coalesce(sum(n), 0) FROM calls WHERE at > ?`, []any{slot}, &n); err != nil || n == 0 {
+			return err
+		}
+		if err := t.exec(ctx, `DELETE FROM calls WHERE at > ?`, slot); err != nil {
+			return err
+		}
+		return t.exec(ctx, `INSERT INTO calls (at, n) VALUES (?, ?) ON CONFLICT (at) DO UPDATE SET n = n + excluded.n`, slot, n)
+	})
 }
 
 // Journal returns the calls entered since a time, in their order.

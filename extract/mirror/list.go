@@ -187,6 +187,29 @@ func (t *tx) miss(ctx context.Context, filters string, at time.Time) (int64, err
 	return t.run(ctx, `UPDATE clients SET gone_at = ? WHERE gone_at = 0 AND (missed > 1 OR missed = 1 AND not_found = 1)`, at.UnixMilli())
 }
 
+// CutFuture corrects the times that a clock which was ahead has left: clients were
+// seen first, and went, now at the latest, and feeds count as never read. Whoever
+// calls it is sure of its own clock. It returns how many clients it corrected.
+func (m *Mirror) CutFuture(ctx context.Context, now time.Time) (n int64, err error) {
+	err = m.w.do(ctx, "correct times", func(ctx context.Context, t *tx) error {
+		n, err = t.run(ctx, `UPDATE clients SET first_seen_at = min(first_seen_at, ?1), gone_at = min(gone_at, ?1),
+			fetched_at = iif(fetched_at > ?1, 0, fetched_at) WHERE first_seen_at > ?1 OR gone_at > ?1 OR fetched_at > ?1`, now.UnixMilli())
+		if err != nil {
+			return err
+		}
+		return t.exec(ctx, `UPDATE feeds_before SET fetched_at = 0 WHERE fetched_at > ?`, now.UnixMilli())
+	})
+	return n, err
+}
+
+// DelayGone gives the clients that went in a span of time a later time of going: a
+// clock that is behind would let their raw data be deleted too early.
+func (m *Mirror) DelayGone(ctx context.Context, from, to time.Time, by time.Duration) error {
+	return m.w.do(ctx, "correct times", func(ctx context.Context, t *tx) error {
+		return t.exec(ctx, `UPDATE clients SET gone_at = gone_at + ? WHERE gone_at BETWEEN ? AND ?`, by.Milliseconds(), from.UnixMilli(), to.UnixMilli())
+	})
+}
+
 // Unlisted yields what the last finished list showed without a usable id, in its
 // order and in blocks of about a MiB, which belong to the receiver. An error is
 // the last thing yielded.

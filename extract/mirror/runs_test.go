@@ -118,3 +118,38 @@ func TestReadersDontDisturbALock(t *testing.T) {
 		t.Errorf("of the dead: %v, %v", held, err)
 	}
 }
+
+// TestJournalOfASetClock settles calls to come, and enters calls by the later of
+// clock and time passed.
+func TestJournalOfASetClock(t *testing.T) {
+	m := open(t)
+	now := time.Now()
+	sum := func(since time.Time) (n int64, last time.Time) {
+		t.Helper()
+		calls, err := m.Journal(t.Context(), since)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range calls {
+			n, last = n+c.N, c.At
+		}
+		return n, last
+	}
+	m.w.openedAt = now.Add(48 * time.Hour) // the clock was set back by two days since
+	for range 3 {
+		if err := m.Enter(t.Context(), nil, 2); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n, last := sum(now.Add(47 * time.Hour)); n != 6 || last.Before(now.Add(47*time.Hour)) {
+		t.Errorf("%d calls, the last at %v", n, last)
+	}
+	for range 2 {
+		if err := m.SettleJournal(t.Context(), now); err != nil {
+			t.Fatal(err)
+		}
+		if n, last := sum(now.Add(-time.Hour)); n != 6 || last.After(now.Add(Grain)) {
+			t.Errorf("settled: %d calls, the last at %v", n, last)
+		}
+	}
+}

@@ -68,7 +68,7 @@ func (r *Reader) Stats(ctx context.Context, now time.Time) (s Stats, err error) 
 	if s.Forgotten, err = r.countForgotten(ctx); err != nil {
 		return s, err
 	}
-	read, err := r.count(ctx, &s)
+	read, err := r.count(ctx, &s, now.UnixMilli())
 	if err != nil {
 		return s, wrap(r.path, "count", err)
 	}
@@ -80,8 +80,9 @@ func (r *Reader) Stats(ctx context.Context, now time.Time) (s Stats, err error) 
 	return s, nil
 }
 
-// count counts the clients in one go, and returns when the feeds of live ones were read.
-func (r *Reader) count(ctx context.Context, s *Stats) (read []int64, err error) {
+// count counts the clients in one go, and returns when the feeds of live ones were
+// read. A time to come says nothing: a clock was ahead.
+func (r *Reader) count(ctx context.Context, s *Stats, now int64) (read []int64, err error) {
 	err = r.raw(ctx, `SELECT gone_at, fetched_at FROM clients`, func(_ driver.QueryerContext, next func([]driver.Value) error) error {
 		var values [2]driver.Value
 		for {
@@ -100,7 +101,7 @@ func (r *Reader) count(ctx context.Context, s *Stats) (read []int64, err error) 
 			case gone > 0:
 				s.Gone++
 				continue
-			case fetched > 0:
+			case fetched > 0 && fetched <= now:
 				read = append(read, fetched)
 			}
 			s.Live++
@@ -119,7 +120,7 @@ func (r *Reader) Ages(ctx context.Context, now time.Time, limits []time.Duration
 			return nil, err
 		}
 		i := len(limits) + 1
-		if !c.FetchedAt.IsZero() {
+		if !c.FetchedAt.IsZero() && !c.FetchedAt.After(now) {
 			i, _ = slices.BinarySearch(limits, now.Sub(c.FetchedAt)+1)
 		}
 		counts[i]++

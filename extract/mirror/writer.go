@@ -16,6 +16,9 @@ type writer struct {
 	conn  *sql.Conn
 	stmts map[string]*sql.Stmt // belongs to whoever leads
 
+	opened   time.Time
+	openedAt time.Time // the same, by the clock alone
+
 	intact func() error // fails once the file is no longer there; nil: nobody looks
 
 	mu    sync.Mutex
@@ -42,7 +45,8 @@ func openWriter(ctx context.Context, path string) (_ *writer, err error) {
 		return nil, wrap(path, "open", err)
 	}
 	db.SetMaxOpenConns(1)
-	w := &writer{path: path, db: db, stmts: map[string]*sql.Stmt{}}
+	w := &writer{path: path, db: db, stmts: map[string]*sql.Stmt{}, opened: time.Now()}
+	w.openedAt = w.opened.Round(0)
 	if w.conn, err = db.Conn(ctx); err != nil {
 		return nil, errors.Join(wrap(path, "open", err), db.Close())
 	}
@@ -136,7 +140,8 @@ func (w *writer) commit(ctx context.Context, group []*request) (err error) {
 		}
 	}
 	if t.calls > 0 {
-		if err := t.journal(ctx, time.Now(), t.calls); err != nil {
+		latest, earliest := w.times()
+		if err := t.journal(ctx, latest, earliest, t.calls); err != nil {
 			return err
 		}
 	}
