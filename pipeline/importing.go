@@ -17,6 +17,7 @@ import (
 	"roistat-etl/extract/api"
 	"roistat-etl/extract/mirror"
 	"roistat-etl/importer"
+	"roistat-etl/internal/regular"
 	"roistat-etl/pipeline/config"
 )
 
@@ -315,6 +316,9 @@ func (l *faultList) close(failed error) error {
 	l.csv.Flush()
 	err := errors.Join(l.csv.Error(), l.file.Sync(), l.file.Close())
 	if err != nil || failed != nil {
+		return errors.Join(err, os.Remove(l.file.Name()))
+	}
+	if err := regular.Check(l.path); err != nil {
 		return errors.Join(err, os.Remove(l.file.Name()))
 	}
 	l.written = l.path

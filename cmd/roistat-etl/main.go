@@ -15,6 +15,7 @@ import (
 	"runtime/debug"
 	"syscall"
 
+	"roistat-etl/internal/untrusted"
 	"roistat-etl/pipeline"
 )
 
@@ -50,12 +51,12 @@ func Main(args []string, stdout, stderr io.Writer) int {
 	defer cancel(nil)
 	stop := onSignal(cancel)
 	defer stop()
-	a := &app{stdout: stdout, stderr: stderr, getenv: os.LookupEnv}
+	a := &app{stdout: untrusted.NewWriter(stdout), stderr: stderr, getenv: os.LookupEnv}
 	root := a.root()
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	if err != nil && !errors.Is(err, errReported) {
-		_, _ = fmt.Fprintf(stderr, "roistat-etl: %v\n", err)
+		_, _ = fmt.Fprintf(stderr, "roistat-etl: %s\n", untrusted.Lines(err.Error()))
 	}
 	return a.exitCode(err)
 }

@@ -2,12 +2,11 @@ package main
 
 import (
 	"fmt"
-	"strings"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
+	"roistat-etl/internal/untrusted"
 	"roistat-etl/pipeline"
 	"roistat-etl/schemas"
 )
@@ -84,17 +83,12 @@ func (p *rejectPrinter) take(r pipeline.Row) error {
 	return nil
 }
 
-// show writes a value for a table: a dash where there is none, and nothing that moves a terminal's cursor.
+// show writes a value for a table: a dash where there is none, and on one line.
 func show(v any) string {
 	if v == nil {
 		return "–"
 	}
-	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
-			return unicode.ReplacementChar
-		}
-		return r
-	}, fmt.Sprint(v))
+	return untrusted.Line(fmt.Sprint(v), 0)
 }
 
 // cut shortens a text to n bytes without breaking a letter.

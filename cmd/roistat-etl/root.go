@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"roistat-etl/internal/untrusted"
 	"roistat-etl/pipeline/config"
 )
 
@@ -67,7 +68,14 @@ func (a *app) pipelines(names []string) ([]*config.Pipeline, error) {
 
 // logger writes text to a terminal and JSON elsewhere.
 func (a *app) logger(level slog.Level) *slog.Logger {
-	o := &slog.HandlerOptions{Level: level}
+	o := &slog.HandlerOptions{Level: level, ReplaceAttr: func(_ []string, at slog.Attr) slog.Attr {
+		if err, ok := at.Value.Any().(error); ok {
+			at.Value = slog.StringValue(untrusted.Line(err.Error(), 0))
+		} else if at.Value.Kind() == slog.KindString {
+			at.Value = slog.StringValue(untrusted.Line(at.Value.String(), 0))
+		}
+		return at
+	}}
 	if a.terminal() {
 		return slog.New(slog.NewTextHandler(a.stderr, o))
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
+	"roistat-etl/internal/regular"
 	"roistat-etl/pipeline"
 	"roistat-etl/pipeline/config"
 	"roistat-etl/pipeline/watch"
@@ -82,6 +83,8 @@ func (f *runFlags) check() error {
 		return usageError{fmt.Errorf("--progress %s: it is one of auto, bar, log, none", f.progress)}
 	case f.metricsFile != "" && !isFolder(filepath.Dir(f.metricsFile)):
 		return usageError{fmt.Errorf("--metrics-file %s: there is no such folder", f.metricsFile)}
+	case f.metricsFile != "" && regular.Check(f.metricsFile) != nil:
+		return usageError{fmt.Errorf("--metrics-file %w", regular.Check(f.metricsFile))}
 	case f.noExtract && (f.full || f.budgetIsSet || f.deadlineIsSet):
 		return usageError{fmt.Errorf("--no-extract makes no calls: --full, --budget and --deadline don't go with it")}
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"roistat-etl/internal/untrusted"
 	"roistat-etl/pipeline"
 )
 
@@ -70,7 +71,7 @@ func (a *app) printClient(name string, c *pipeline.ClientView) error {
 			if err != nil {
 				return err
 			}
-			if err := a.printf("%s\n", b); err != nil {
+			if err := a.printf("%s\n", untrusted.JSON(b)); err != nil {
 				return err
 			}
 		}
@@ -88,7 +89,7 @@ func (a *app) printClient(name string, c *pipeline.ClientView) error {
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(&text, "  %s\n", b)
+		fmt.Fprintf(&text, "  %s\n", untrusted.JSON(b))
 	}
 	return a.printf("%s", text.String())
 }
@@ -98,6 +99,7 @@ func pretty(raw json.RawMessage) string {
 	if raw == nil {
 		return "  none"
 	}
+	raw = untrusted.JSON(raw)
 	b, err := json.MarshalIndent(raw, "  ", "  ")
 	if err != nil {
 		return "  " + string(raw)

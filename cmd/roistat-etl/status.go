@@ -2,17 +2,15 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"slices"
 	"time"
 
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
+	"roistat-etl/internal/regular"
 	"roistat-etl/pipeline"
 	"roistat-etl/pipeline/config"
 	"roistat-etl/pipeline/watch"
@@ -62,6 +60,9 @@ func readStatus(ctx context.Context, p *config.Pipeline, o pipeline.StatusOption
 
 // statusPage writes the page by rename, so that who looks finds a whole one.
 func statusPage(ctx context.Context, list []*config.Pipeline, path string) error {
+	if err := regular.Check(path); err != nil {
+		return usageError{fmt.Errorf("--html %w", err)}
+	}
 	var all []*pipeline.Status
 	for _, p := range list {
 		s, err := readStatus(ctx, p, pipeline.StatusOptions{Runs: watch.PageRuns, Use: true})
@@ -70,25 +71,7 @@ func statusPage(ctx context.Context, list []*config.Pipeline, path string) error
 		}
 		all = append(all, s)
 	}
-	return replaceFile(path, func(w io.Writer) error { return watch.WritePage(w, all, time.Now()) })
-}
-
-// replaceFile writes a file under another name first.
-func replaceFile(path string, write func(io.Writer) error) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.Remove(f.Name()))
-		}
-	}()
-	err = errors.Join(write(f), f.Chmod(0o644), f.Sync(), f.Close())
-	if err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), path)
+	return regular.Replace(path, func(w io.Writer) error { return watch.WritePage(w, all, time.Now()) })
 }
 
 // readable picks pipelines for a command that reads mirrors and destinations only.

@@ -1,8 +1,10 @@
 package canary
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"html"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -20,6 +22,8 @@ func TestWordsAreFoundInEverySpelling(t *testing.T) {
 	for _, text := range []string{
 		"key " + Key + ".", string(asJSON), strings.ReplaceAll(string(asJSON), "/", `\/`), "?key=" + url.QueryEscape(Key), fmt.Sprintf("%q", Key),
 		fmt.Sprintf("%q", fmt.Sprintf("%q", "no such key: "+Key)), fmt.Sprintf("%q", string(asJSON)), fmt.Sprintf("%+q", "имя Зимородок"), "/" + url.PathEscape("Зимородок"),
+		strings.ToUpper(Key), strings.ToLower(Key), fmt.Sprintf("%x", Key), html.EscapeString(Key), Escapes(Key)[0], Escapes(Key)[2], Escapes(Key)[4], Escapes(Key)[6],
+		base64.RawURLEncoding.EncodeToString([]byte("x" + Key + "y")), base64.StdEncoding.EncodeToString([]byte("xy" + Key)),
 	} {
 		if w.In([]byte(text)) == "" {
 			t.Errorf("nothing is found in %s", text)

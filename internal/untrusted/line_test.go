@@ -105,3 +105,23 @@ func TestJSONSaysTheSame(t *testing.T) {
 		t.Error("a harmless document is copied")
 	}
 }
+
+func TestWriterWritesHarmlessLines(t *testing.T) {
+	for _, h := range hostile {
+		text := "яб\n" + h + "\t👩‍💻."
+		for _, step := range []int{1, 2, 3, 5, 1000} {
+			var out strings.Builder
+			w := NewWriter(&out)
+			for part := text; part != ""; {
+				n := min(step, len(part))
+				if got, err := w.Write([]byte(part[:n])); got != n || err != nil {
+					t.Fatal(got, err)
+				}
+				part = part[n:]
+			}
+			if f := faultOf(strings.ReplaceAll(out.String(), string(joiner), ""), "\n\t"); f != "" || !strings.HasPrefix(out.String(), "яб\n") || !strings.HasSuffix(out.String(), ".") {
+				t.Errorf("%q in pieces of %d is %q: holds %q", text, step, out.String(), f)
+			}
+		}
+	}
+}

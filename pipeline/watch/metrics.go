@@ -5,6 +5,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"roistat-etl/internal/regular"
 	"roistat-etl/pipeline"
 	"roistat-etl/schemas"
 )
@@ -16,6 +17,9 @@ import (
 func WriteMetrics(path string, reports []*pipeline.Report) error {
 	registry := prometheus.NewPedanticRegistry()
 	if err := registry.Register(collector{newMetrics(), reports}); err != nil {
+		return fmt.Errorf("write the metrics: %w", err)
+	}
+	if err := regular.Check(path); err != nil {
 		return fmt.Errorf("write the metrics: %w", err)
 	}
 	if err := prometheus.WriteToTextfile(path, registry); err != nil {

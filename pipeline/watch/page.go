@@ -13,6 +13,7 @@ import (
 
 	"github.com/dustin/go-humanize"
 
+	"roistat-etl/internal/untrusted"
 	"roistat-etl/pipeline"
 	"roistat-etl/schemas"
 )
@@ -30,7 +31,7 @@ func WritePage(w io.Writer, list []*pipeline.Status, now time.Time) error {
 	if err != nil {
 		return fmt.Errorf("write the page: %w", err)
 	}
-	if err := t.Execute(w, newPage(list, now)); err != nil {
+	if err := t.Execute(untrusted.NewWriter(w), newPage(list, now)); err != nil {
 		return fmt.Errorf("write the page: %w", err)
 	}
 	return nil
