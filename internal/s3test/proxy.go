@@ -1,6 +1,8 @@
 package s3test
 
 import (
+	"bytes"
+	"context"
 	"encoding/pem"
 	"fmt"
 	"io"
@@ -16,8 +18,8 @@ import (
 	"testing"
 )
 
-// Fault says which requests are broken, and how. Without Status, Cut, Lose and
-// Half the requests pass, and only Do is called.
+// Fault says which requests are broken, and how. Without Status, Cut, Lose,
+// Half, Hold and Twice the requests pass, and only Do is called.
 type Fault struct {
 	Method string // empty: any
 	Match  string // part of the path and query; empty: any
@@ -30,6 +32,8 @@ type Fault struct {
 	Cut    bool   // end the connection, without asking the server
 	Lose   bool   // let the server do it, and end the connection instead of answering
 	Half   bool   // end the connection in the middle of the answer's body
+	Hold   bool   // keep the request until Release, and end the connection
+	Twice  bool   // let it pass, and keep it all the same, so that Release sends it once more
 	Do     func() // is called first
 }
 
@@ -45,6 +49,7 @@ type Proxy struct {
 	seen   []int // requests that each would have struck
 	struck int
 	asked  []string
+	held   []*http.Request
 }
 
 // Proxy starts a proxy that ends with the test.
@@ -132,6 +137,11 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if f.Do != nil {
 		f.Do()
 	}
+	if f.Hold || f.Twice {
+		if err := p.keep(r); err != nil {
+			panic(http.ErrAbortHandler)
+		}
+	}
 	switch {
 	case f.Status != 0:
 		w.Header().Set("Content-Type", "application/xml")
@@ -139,7 +149,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodHead {
 			_, _ = fmt.Fprintf(w, "<Error><Code>%s</Code><Message>said by the test</Message></Error>", f.Code) // the client may be gone
 		}
-	case f.Cut:
+	case f.Cut, f.Hold:
 		panic(http.ErrAbortHandler)
 	case f.Lose:
 		p.handler.ServeHTTP(httptest.NewRecorder(), r)
@@ -149,6 +159,45 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		p.handler.ServeHTTP(w, r)
 	}
+}
+
+// keep holds a copy of a request, as it came.
+func (p *Proxy) keep(r *http.Request) error {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return fmt.Errorf("read the request to be held: %w", err)
+	}
+	again := func() io.ReadCloser { return io.NopCloser(bytes.NewReader(body)) }
+	c := r.Clone(context.WithoutCancel(r.Context()))
+	c.Body, r.Body = again(), again()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.held = append(p.held, c)
+	return nil
+}
+
+// Release lets the server have all requests that are held, in order, as if they
+// had been on their way until now. It returns what the server answered: status
+// by METHOD PATH. Nobody else hears of it.
+func (p *Proxy) Release() []string {
+	p.mu.Lock()
+	held := p.held
+	p.held = nil
+	p.mu.Unlock()
+	var out []string
+	for _, r := range held {
+		rec := httptest.NewRecorder()
+		p.handler.ServeHTTP(rec, r)
+		out = append(out, fmt.Sprintf("%s %s: %d", r.Method, r.URL.Path, rec.Code))
+	}
+	return out
+}
+
+// Held is how many requests are held.
+func (p *Proxy) Held() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.held)
 }
 
 // half passes on half an answer.
