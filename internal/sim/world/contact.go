@@ -1,6 +1,10 @@
 package world
 
-import "sync"
+import (
+	"strconv"
+	"strings"
+	"sync"
+)
 
 // Campaigns is the number of campaigns a world has; their ids are 1 to it.
 const Campaigns = 3
@@ -60,6 +64,9 @@ func (w *World) Contact(campaign, n int) Contact {
 	for i, n := range []int64{sent, delivered, opened, click, int64(r.IntN(8) / 7), int64(r.IntN(30) / 29)} {
 		c.Metrics = append(c.Metrics, Field{metricNames[i], r.metric(n)})
 	}
+	if w.cfg.Loose {
+		c.loosen(ref.client, campaign)
+	}
 	switch {
 	case r.quirk(0.01):
 		c.Metrics = append(c.Metrics, Field{"forwarded", Cell{Kind: Int, Num: 1}})
@@ -67,6 +74,23 @@ func (w *World) Contact(campaign, n int) Contact {
 		c.Form, c.Metrics = Empty, nil
 	}
 	return c
+}
+
+// loosen spells the contact as people do who write lists by hand. Every fifth row
+// is that of somebody else, and names the client in a metric that is no number.
+func (c *Contact) loosen(client int64, campaign int) {
+	other := "list" + strconv.FormatInt(client, 10) + "@nobody.example"
+	switch (client + int64(campaign)) % 5 {
+	case 0:
+		c.Address = "Bob <" + c.Address + ">"
+	case 1:
+		c.Address += ", " + other
+	case 2:
+		c.Address = strings.ToUpper(c.Address)
+	case 3:
+		c.Metrics[0].Cell = badCell(BadValue, `"as `+c.Address+` said"`)
+		c.Address = other
+	}
 }
 
 // metricNames are the documented metrics, in the order they are written.

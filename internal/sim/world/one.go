@@ -19,10 +19,11 @@ func (s *State) TruthOf(id int64, fn RowFunc) error {
 	return nil
 }
 
-// CampaignTruth calls fn for every row that one campaign has in correct tables.
-func (w *World) CampaignTruth(id int, fn RowFunc) error {
+// CampaignTruth calls fn for every row that one campaign has in correct tables,
+// if the rows of its answer that skip reports are left out; nil leaves out none.
+func (w *World) CampaignTruth(id int, skip func(row []byte) bool, fn RowFunc) error {
 	t := &truth{project: w.cfg.Project, fn: fn}
-	t.campaign(w, id)
+	t.campaign(w, id, skip)
 	if t.err != nil {
 		return fmt.Errorf("write the truth of campaign %d: %w", id, t.err)
 	}

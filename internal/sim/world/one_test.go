@@ -31,7 +31,7 @@ func TestTheTruthOfEachIsTheTruthOfAll(t *testing.T) {
 		}
 	}
 	for c := 1; c <= Campaigns; c++ {
-		if err := w.CampaignTruth(c, take(&each)); err != nil {
+		if err := w.CampaignTruth(c, nil, take(&each)); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -12,6 +12,7 @@ type Config struct {
 	Months  int    // of history before the world's end
 	Whale   bool   // one client has a feed of WhaleItems items
 	Plain   bool   // no quirks: every value spelt in one way, nothing broken
+	Loose   bool   // campaigns spell contacts loosely: with names, in pairs, inside other rows
 	Project string // the project column of the truth
 }
 
