@@ -78,7 +78,7 @@ func (w *warehouse) after(p *processes, f *facts) ([]string, error) {
 	if err != nil || len(found) > 0 {
 		return found, err
 	}
-	return w.audit(p)
+	return p.audit()
 }
 
 // report holds what the run says of ClickHouse against what it shows.

@@ -23,6 +23,7 @@ var (
 	scheduleFlag   = flag.String("chaos.schedule", "", "play this schedule, as a failing seed prints it")
 	programsFlag   = flag.Int("chaos.programs", 4, "how many seeds to play with the real program")
 	clickhouseFlag = flag.Int("chaos.clickhouse", 4, "how many seeds to play with the real program and a real ClickHouse")
+	bucketsFlag    = flag.Int("chaos.s3", 4, "how many seeds to play with the real program and a real S3 server")
 	killsFlag      = flag.Int("chaos.kills", 3, "how many runs of a night of the real program are killed")
 	patience       = flag.Duration("chaos.shrink", 45*time.Second, "how long to look for a smaller schedule that fails too")
 )
@@ -154,7 +155,8 @@ func simpler(s *schedule) (list []*schedule) {
 			try(func(c *schedule) { c.Steps[i].Faults = slices.Delete(c.Steps[i].Faults, j, j+1) })
 		}
 		try(func(c *schedule) { c.Steps[i].Disk = "" })
-		try(func(c *schedule) { c.Steps[i].At = 0 })
+		try(func(c *schedule) { c.Steps[i].At, c.Steps[i].Clock = 0, 0 })
+		try(func(c *schedule) { c.Steps[i].Link, c.Steps[i].Linked = "", false })
 		try(func(c *schedule) { c.Steps[i].Night = 0 })
 		try(func(c *schedule) { c.Steps[i].Budget, c.Steps[i].Deadline = 0, 0 })
 		try(func(c *schedule) { c.Steps[i].Full, c.Steps[i].NoExtract, c.Steps[i].NoPublish = false, false, false })

@@ -40,10 +40,11 @@ type model struct {
 	campaigns map[int64]bool  // whose contacts were fetched
 	fullSince time.Time
 	exact     bool // times of the mirror are those of the answers (virtual time)
+	forgotten map[int64]*person
 }
 
 func newModel(p place, exact bool) *model {
-	return &model{place: p, book: newBook(), clients: map[int64]*client{}, listed: map[int64]bool{}, junk: map[string]bool{}, campaigns: map[int64]bool{}, exact: exact}
+	return &model{place: p, book: newBook(), clients: map[int64]*client{}, listed: map[int64]bool{}, junk: map[string]bool{}, campaigns: map[int64]bool{}, exact: exact, forgotten: map[int64]*person{}}
 }
 
 // list takes the pages of a run up. It returns what each row may have been
@@ -68,6 +69,9 @@ func (m *model) list(calls []*exchange) (pages int) {
 				continue
 			}
 			m.listed[id] = true
+			if m.forgotten[id] != nil {
+				continue
+			}
 			c := m.clients[id]
 			if c == nil {
 				c = &client{id: id}
@@ -156,10 +160,11 @@ func (m *model) live() (n int64) {
 	return n
 }
 
-// never counts the live clients without a feed.
-func (m *model) never() (n int64) {
+// never counts the live clients without a feed; one that was read later than now
+// counts as one. A zero now is later than all.
+func (m *model) never(now time.Time) (n int64) {
 	for _, c := range m.clients {
-		if !c.gone && c.stored == nil {
+		if !c.gone && (c.stored == nil || !now.IsZero() && c.stored.at.After(now)) {
 			n++
 		}
 	}
@@ -178,7 +183,7 @@ func (m *model) projection(w *world.World) (map[int64]rows, error) {
 		out[id] = r
 	}
 	for id := range m.campaigns {
-		r, err := campaignTruth(w, id)
+		r, err := campaignTruth(w, id, m.knows)
 		if err != nil {
 			return nil, err
 		}

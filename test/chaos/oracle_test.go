@@ -17,6 +17,8 @@ type facts struct {
 	report    *pipeline.Report // what the run says of itself; nil: it was killed
 	calls     []*exchange
 	start     time.Time
+	end       time.Time // in process
+	perHour   int
 	fired     bool // the signal came while it ran
 	before    *snapshot
 	after     *snapshot
@@ -24,7 +26,8 @@ type facts struct {
 	foreign   bool // what is published is another mirror's
 	fullSince time.Time
 	real      bool // the real program
-	struck    bool // something came between it and ClickHouse
+	struck    bool // something came between it and ClickHouse, or S3
+	bucket    bool // it is S3
 }
 
 // disturbed tells whether answers in flight may have been lost.
@@ -109,6 +112,9 @@ func (f *facts) check(m *model, want map[int64]rows) []string {
 		v.add("exit code %d", f.report.ExitCode)
 	}
 	calm := f.step.Disk == "" && !f.fired && !f.broken()
+	v.that(!f.foreign || f.step.Adopt || !calm || len(f.calls) == 0, "%d calls were made, though the destination shows another mirror's work", len(f.calls))
+	f.forgotten(v, m)
+	f.timely(v)
 	v.that(!o.final || !calm || f.report.ExitCode == 4, "the API refused for good, but the exit code is %d", f.report.ExitCode)
 	v.that(!f.fired || f.step.Disk != "" || f.report.ExitCode == 130, "a signal came, but the exit code is %d", f.report.ExitCode)
 	v.that(!f.step.Clean || f.report.ExitCode == 0, "nothing was wrong, but the exit code is %d: %q %s", f.report.ExitCode, f.report.Reasons, text(f.report.Error))
@@ -135,7 +141,8 @@ func (f *facts) report1(v *verdict, o *outcome, m *model) {
 	if f.disturbed() || f.step.Disk != "" || f.step.NoExtract || f.report.Feeds.Due == 0 && f.step.Deadline > 0 {
 		return
 	}
-	v.that(r.Feeds.NeverFetched == m.never(), "the report says %d feeds were never read, there are %d", r.Feeds.NeverFetched, m.never())
+	never := m.never(f.end)
+	v.that(r.Feeds.NeverFetched == never, "the report says %d feeds were never read, there are %d", r.Feeds.NeverFetched, never)
 	if r.ExitCode == 1 || r.ExitCode == 4 {
 		return
 	}
@@ -169,7 +176,7 @@ func (f *facts) destination(v *verdict) {
 	}
 	before, after := shows(f.before), shows(f.after)
 	if len(f.report.Destinations) == 0 {
-		v.that(before == after, "the report names no destination, which shows %s instead of %s", after, before)
+		v.that(before == after || f.bucket && f.struck, "the report names no destination, which shows %s instead of %s", after, before)
 		v.that(f.report.ExitCode != 0 && f.report.ExitCode != 3, "exit code %d without a destination", f.report.ExitCode)
 		return
 	}
@@ -178,16 +185,17 @@ func (f *facts) destination(v *verdict) {
 		return
 	}
 	d := f.report.Destinations[i]
+	late := f.bucket && f.struck // then its pointer, or an older one, may have been put all the same
 	switch d.State {
 	case "published":
 		v.that(after == f.report.Run, "the report says published, but %s is shown", after)
 	case "unchanged":
-		v.that(after == before && after != "", "the report says unchanged, but %q is shown and was %q", after, before)
+		v.that((after == before || late) && after != "", "the report says unchanged, but %q is shown and was %q", after, before)
 	default:
-		v.that(after == before, "the report says %s, but %s is shown instead of %s", d.State, after, before)
+		v.that(after == before || late, "the report says %s, but %s is shown instead of %s", d.State, after, before)
 		v.that(f.step.NoPublish || f.report.ExitCode != 0 && f.report.ExitCode != 3, "exit code %d, and the destination is %s", f.report.ExitCode, d.State)
 	}
-	v.that(d.Run == after || d.Run == "" && f.report.ExitCode != 0, "the report says the destination shows %q, it shows %q", d.Run, after)
+	v.that(d.Run == after || d.Run == "" && f.report.ExitCode != 0 || f.bucket && f.struck && d.State == "failed", "the report says the destination shows %q, it shows %q", d.Run, after)
 }
 
 // whole checks that nothing is missing where the exit code says so.
@@ -215,6 +223,8 @@ func (f *facts) fresh(v *verdict, c *client) {
 	switch {
 	case c.stored == nil:
 		v.add("exit code 0, but client %d was never read", c.id)
+	case !f.end.IsZero() && c.stored.at.After(f.end):
+		v.add("exit code 0, but client %d counts as read at %v, and it is %v", c.id, c.stored.at, f.end)
 	case c.suspect:
 		v.add("exit code 0, but client %d waits for a second look", c.id)
 	case string(c.row) != string(c.readRow):
@@ -224,6 +234,15 @@ func (f *facts) fresh(v *verdict, c *client) {
 	case f.step.Full && c.stored.at.Before(f.fullSince.Truncate(time.Millisecond)):
 		v.add("exit code 0 of a full run, but client %d was read at %v, before %v", c.id, c.stored.at, f.fullSince)
 	}
+}
+
+// timely checks that nothing kept the run but its quota.
+func (f *facts) timely(v *verdict) {
+	if f.end.IsZero() || len(f.step.Faults) > 0 || f.step.Then != nil || f.step.Disk != "" {
+		return
+	}
+	most := time.Duration(len(f.calls)/max(1, f.perHour)+3) * time.Hour
+	v.that(f.end.Sub(f.start) <= most, "%d calls took %v at %d an hour", len(f.calls), f.end.Sub(f.start), f.perHour)
 }
 
 // contactsFailed tells whether the last answer of a campaign was no answer.

@@ -24,6 +24,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"roistat-etl/extract/mirror"
+	"roistat-etl/internal/s3test"
 	"roistat-etl/internal/sim"
 	"roistat-etl/pipeline"
 )
@@ -101,6 +102,8 @@ type processes struct {
 	url   string
 	kills []*kill
 	house *warehouse // nil: none
+	shop  *shop      // nil: none
+	saved bool       // the last run ended well, and kept a copy of the mirror
 
 	connections atomic.Int64 // of the program under way: one that died may have calls in them
 }
@@ -138,6 +141,11 @@ func playProgram(t *testing.T, s *schedule) (done tally, found []string) {
 	if s.World.ClickHouse != "" {
 		p.house = newWarehouse(t)
 	}
+	if s.World.S3 != "" {
+		p.shop = newShop(t)
+		p.disk = &disk{tables: p.shop.tables(), mirror: d.mirror}
+		w.root = p.disk.tables
+	}
 	hangUp, err := p.listen()
 	if err != nil {
 		return fail(err)
@@ -158,6 +166,9 @@ func playProgram(t *testing.T, s *schedule) (done tally, found []string) {
 	}
 	if p.house != nil {
 		return p.house.tally, append(p.found, w.found...)
+	}
+	if p.shop != nil {
+		return p.shop.tally, append(p.found, w.found...)
 	}
 	return tally{killed: len(p.kills)}, append(p.found, w.found...)
 }
@@ -199,13 +210,17 @@ pipelines:
     extract: {page_size: %d, campaigns: [%s]}
     transform: {gone_clients: %s}
     mirror: %s
+    mirror_backup: "%s"
     load: [%s]
-`, p.url, w.PerHour, w.Concurrency, w.Attempts, w.PageSize, metrics, gone, p.pipeline.Mirror, p.destinations())
+`, p.url, w.PerHour, w.Concurrency, w.Attempts, w.PageSize, metrics, gone, p.pipeline.Mirror, map[bool]string{true: "s3://" + bucketName + "/m"}[w.S3 == "tables and copies"], p.destinations())
 	return os.WriteFile(filepath.Join(p.dir, "pipelines.yaml"), []byte(text), 0o600)
 }
 
 // destinations are those of the configuration.
 func (p *processes) destinations() string {
+	if p.shop != nil {
+		return p.shop.entry(p.schedule.World.Keep)
+	}
 	parquet := fmt.Sprintf("{parquet: {path: %s, keep: %d}}", p.disk.tables, p.schedule.World.Keep)
 	switch p.schedule.World.ClickHouse {
 	case alone:
@@ -231,12 +246,23 @@ func (p *processes) steps() error {
 				k.answered = nil // a new night asks again, and so does a full reading that begins
 			}
 		}
+		if t.Moved && p.saved {
+			if err := p.move(); err != nil {
+				return fmt.Errorf("step %d: %w", i, err)
+			}
+		}
 		f, found, err := p.run(t)
 		if err != nil {
 			return fmt.Errorf("step %d: %w", i, err)
 		}
+		p.saved = f.report != nil && (f.report.ExitCode == 0 || f.report.ExitCode == 3)
 		found = append(found, p.repeats(f)...)
 		more, err := p.afterwards(f)
+		if err == nil && p.shop != nil {
+			var also []string
+			also, err = p.bucketAfter(f)
+			more = append(more, also...)
+		}
 		if err == nil && p.house != nil {
 			var also []string
 			also, err = p.house.after(p, f)
@@ -324,7 +350,16 @@ func (p *processes) command(t *step, trace string) (*exec.Cmd, error) {
 	}
 	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Dir = p.dir
+	cmd.Env = p.environ()
 	return cmd, nil
+}
+
+// environ is the environment of the program; nil: this one's.
+func (p *processes) environ() []string {
+	if p.shop == nil {
+		return nil
+	}
+	return append(os.Environ(), s3test.Environ(p.shop.proxy.Addr)...)
 }
 
 // run runs the program, sends it the step's signal and reads its report.
@@ -361,6 +396,10 @@ func (p *processes) run(t *step) (*facts, []string, error) {
 		}
 		f.struck = p.house.struck
 	}
+	if p.shop != nil {
+		p.shop.calm(t.Moment, code)
+		f.struck, f.bucket = p.shop.struck, true
+	}
 	if code < 0 { // by the signal
 		return f, nil, nil
 	}
@@ -378,6 +417,9 @@ func (p *processes) execute(cmd *exec.Cmd, t *step) (resumed time.Time, err erro
 	if p.house != nil {
 		p.house.arm(t.Moment, cmd, up)
 		wait = func() error { return p.house.wait(t.Moment, cmd) }
+	}
+	if p.shop != nil {
+		p.shop.arm(t.Moment, cmd, up)
 	}
 	err = cmd.Start()
 	close(up)
@@ -411,25 +453,6 @@ func signal(process *os.Process, t *step) (resumed time.Time) {
 	return resumed
 }
 
-// late finds calls that were begun although the deadline had passed while the
-// process stood still. It stood still in the middle of its calls, or the clock of
-// the deadline may not have begun.
-func late(f *facts, resumed time.Time, concurrency int) (found []string) {
-	if len(f.calls) == 0 || f.step.Deadline == 0 || resumed.Sub(f.calls[0].Began) < stopFor {
-		return nil
-	}
-	passed, n := f.calls[0].Began.Add(f.step.Deadline), 0
-	for _, x := range f.calls {
-		if x.Began.After(resumed) && x.Began.After(passed) {
-			n++
-		}
-	}
-	if n > concurrency {
-		found = append(found, fmt.Sprintf("%d calls after the deadline", n))
-	}
-	return found
-}
-
 // read takes the report from the last line of the output.
 func (p *processes) read(f *facts, code int, out, log string) (found []string) {
 	lines := strings.Split(strings.TrimSpace(out), "\n")
@@ -447,47 +470,6 @@ func (p *processes) read(f *facts, code int, out, log string) (found []string) {
 	f.fired = code == 130
 	if code == 130 && f.step.Signal != "term" && (f.step.Moment == nil || f.step.Moment.What != "term") {
 		found = append(found, "exit code 130, but no signal came")
-	}
-	return found
-}
-
-// traced checks what the trace of a run tells: a failure in the destination that
-// the exit code hides, or a file that was shown before it was durable.
-func traced(f *facts, name, tables string, before map[string]string) (found []string) {
-	text, err := os.ReadFile(name)
-	if err != nil {
-		return []string{"the checker: " + err.Error()}
-	}
-	done := f.report.ExitCode == 0 || f.report.ExitCode == 3
-	var synced []string
-	shown := false
-	for line := range strings.Lines(string(text)) {
-		twice := strings.Contains(line, "unlinkat(") || strings.Contains(line, `_manifest.json", O_RDONLY`) // what is tried again
-		switch {
-		case strings.Contains(line, "(INJECTED)") && strings.Contains(line, tables+"/") && done && !twice:
-			found = append(found, fmt.Sprintf("exit code %d, but in the destination failed %s", f.report.ExitCode, strings.TrimSpace(line)))
-		case strings.Contains(line, "sync(") && !shown:
-			synced = append(synced, line)
-		case strings.Contains(line, "rename") && strings.Contains(line, ".staging-"):
-			shown = true
-		}
-	}
-	if f.step.Inject == "watch" && shown {
-		found = append(found, unsynced(filepath.Join(tables, "snapshots", f.report.Run), strings.Join(synced, ""), before)...)
-	}
-	return found
-}
-
-// unsynced lists the new files of a snapshot that were shown without a sync.
-func unsynced(dir, synced string, before map[string]string) (found []string) {
-	have, err := sums(dir)
-	if err != nil {
-		return []string{"the checker: " + err.Error()}
-	}
-	for name, sum := range have { // one that was there before is linked, and was synced then
-		if sum != before[name] && !strings.Contains(synced, "/"+name+">") {
-			found = append(found, "shown before it was synced: "+name)
-		}
 	}
 	return found
 }

@@ -3,6 +3,7 @@ package chaos
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"strconv"
@@ -32,6 +33,7 @@ type exchange struct {
 type recorder struct {
 	server *sim.Server
 	event  func(n int) // at the n-th call of the run, before it is answered
+	gossip bool        // refusals name the client's email
 
 	mu   sync.Mutex
 	log  []*exchange
@@ -90,6 +92,9 @@ func (r *recorder) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 	}
 	x.States[0] = r.server.State()
 	c := &capture{ResponseWriter: w, status: http.StatusOK}
+	if r.gossip {
+		c.name = emailOf(x.States[0], x.Client)
+	}
 	defer func() {
 		if v := recover(); v != nil {
 			x.Torn = true
@@ -128,6 +133,22 @@ type capture struct {
 	status int
 	body   bytes.Buffer
 	at     time.Time
+	name   string // who is named in a refusal
+}
+
+// refusalText is what the stand-in's refusals say; no email is longer.
+const refusalText = "a fault that was asked for"
+
+// emailOf is the email in a client's row; "" if it has none.
+func emailOf(s *world.State, id int64) string {
+	f, ok := s.Feed(id)
+	if !ok {
+		return ""
+	}
+	if c := s.World().Row(f).Find("email"); c != nil && !c.IsNull() {
+		return c.Text
+	}
+	return ""
 }
 
 // WriteHeader keeps the status.
@@ -138,6 +159,9 @@ func (c *capture) WriteHeader(status int) {
 
 // Write keeps a part of the body.
 func (c *capture) Write(p []byte) (int, error) {
+	if c.name != "" {
+		p = bytes.Replace(p, []byte(refusalText), fmt.Appendf(nil, "%-*s", len(refusalText), c.name), 1)
+	}
 	c.body.Write(p)
 	return c.ResponseWriter.Write(p)
 }

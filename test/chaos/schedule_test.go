@@ -23,6 +23,7 @@ type place struct {
 	Clients     int     `json:"clients"`
 	Months      int     `json:"months"`
 	Plain       bool    `json:"plain,omitempty"`
+	Loose       bool    `json:"loose,omitempty"` // see world.Config
 	MaxPage     int     `json:"max_page"`
 	PageSize    int     `json:"page_size"`
 	ContactPage int     `json:"contact_page,omitempty"`
@@ -36,6 +37,7 @@ type place struct {
 	Campaigns   []int64 `json:"campaigns,omitempty"`
 	Workers     int     `json:"workers"`
 	ClickHouse  string  `json:"clickhouse,omitempty"` // where it stands among the destinations
+	S3          string  `json:"s3,omitempty"`         // what lies there: tables, or tables and copies of the mirror
 }
 
 // step is one run of the pipeline and what happens before and during it.
@@ -57,6 +59,7 @@ type step struct {
 	Then   []sim.Fault `json:"then,omitempty"` // … these faults replace the others,
 	Moves  float64     `json:"moves,omitempty"`
 	Second bool        `json:"second,omitempty"` // a second run is tried,
+	Linked bool        `json:"linked,omitempty"` // which knows the mirror by a link,
 	Cancel bool        `json:"cancel,omitempty"` // or the signal comes
 
 	Disk string `json:"disk,omitempty"` // see disks
@@ -65,8 +68,14 @@ type step struct {
 	Signal string        `json:"signal,omitempty"` // kill, term or stop: of the real program
 	After  time.Duration `json:"after,omitempty"`
 	Inject string        `json:"inject,omitempty"` // what strace makes fail
+	Moved  bool          `json:"moved,omitempty"`  // the mirror is only in its copy before it
 
-	Moment *moment `json:"moment,omitempty"` // what happens between the real program and ClickHouse
+	Moment *moment `json:"moment,omitempty"` // what happens between the real program and ClickHouse or S3
+
+	Clock  float64 `json:"clock,omitempty"`  // days by which our clock is ahead during it
+	Link   string  `json:"link,omitempty"`   // what has become of `current` before it, see vandalize
+	Mishap string  `json:"mishap,omitempty"` // instead of a run: what becomes of the mirror, see mishaps
+	Forget []int64 `json:"forget,omitempty"` // instead of a run: these clients are forgotten
 
 	Clean bool `json:"clean,omitempty"` // nothing is wrong: it must bring everything
 }
@@ -102,6 +111,7 @@ func draw(seed uint64) *schedule {
 		}
 	}
 	s.Steps = append(s.Steps, step{Hours: 25, Night: one(d, 0, 0.2), Accept: true, Clean: true})
+	drawMore(dice{rand.New(rand.NewPCG(seed, 0xb15))}, s)
 	return s
 }
 

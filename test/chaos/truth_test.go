@@ -79,10 +79,10 @@ func (t *truth) add(table string, fields map[string]string) {
 	t.feed[table] = append(t.feed[table], rowText(fields))
 }
 
-// campaign is the truth of a campaign.
-func campaignTruth(w *world.World, id int64) (rows, error) {
+// campaignTruth is the truth of a campaign without the rows that skip reports.
+func campaignTruth(w *world.World, id int64, skip func(row []byte) bool) (rows, error) {
 	out := rows{}
-	err := w.CampaignTruth(int(id), func(table string, text []byte) error {
+	err := w.CampaignTruth(int(id), skip, func(table string, text []byte) error {
 		fields, err := fieldsOf(text)
 		if err != nil {
 			return err

@@ -37,6 +37,9 @@ type moment struct {
 	Again bool          `json:"again,omitempty"` // and at each such statement that follows
 	Delay time.Duration `json:"delay,omitempty"` // so long after the statement
 	Back  time.Duration `json:"back,omitempty"`  // when the server is up again; 0: after the run
+	Verb  string        `json:"verb,omitempty"`  // of a request to S3
+	Until string        `json:"until,omitempty"` // when a held request goes on: at the end of the run, in the next, or late: after that
+	Upon  string        `json:"upon,omitempty"`  // in the next run before the request that has this in its path
 }
 
 // warehouse is a ClickHouse of a seed's own, the proxy before it, a reader that
@@ -68,10 +71,11 @@ type warehouse struct {
 }
 
 // tally counts what was done to the program.
-type tally struct{ killed, servers, broken, deaths int }
+type tally struct{ killed, servers, broken, deaths, late int }
 
 func (t *tally) add(o tally) {
 	t.killed, t.servers, t.broken, t.deaths = t.killed+o.killed, t.servers+o.servers, t.broken+o.broken, t.deaths+o.deaths
+	t.late += o.late
 }
 
 func newWarehouse(t *testing.T) *warehouse {
@@ -246,12 +250,13 @@ func (w *warehouse) query(q string) (string, error) {
 }
 
 // audit lets the product's own verify look at what is published.
-func (w *warehouse) audit(p *processes) ([]string, error) {
+func (p *processes) audit() ([]string, error) {
 	name, err := program()
 	if err != nil {
 		return nil, err
 	}
 	cmd := exec.Command(name, "verify", "--json", "-c", filepath.Join(p.dir, "pipelines.yaml"))
+	cmd.Env = p.environ()
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return []string{fmt.Sprintf("verify: %v\n%s", err, out)}, nil
 	}

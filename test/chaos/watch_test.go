@@ -18,6 +18,7 @@ import (
 type watcher struct {
 	root     string
 	obstacle atomic.Bool // in the place of the next link
+	broken   atomic.Bool // the link leads nowhere, by our doing
 	passes   atomic.Int64
 	look     sync.Mutex // held while it must not look
 	found    []string   // belongs to run until it ends
@@ -54,7 +55,7 @@ func (w *watcher) read(seen string, since int) (string, int) {
 	case dir != seen:
 		since = 0
 	}
-	if since < 2 || since%200 == 0 {
+	if (since < 2 || since%200 == 0) && !w.broken.Load() {
 		w.passes.Add(1)
 		if err := whole(dir); err != nil {
 			if now, again := resolve(w.root); again == nil && now == dir { // else it had to make room meanwhile
