@@ -14,6 +14,7 @@ const (
 	Cut                   // ends both sides
 	Swallow               // lets the client's bytes through and ends the link instead of passing on the end of the server's answer
 	Stall                 // holds everything, both ways, until another fault is set
+	Late                  // ends the client's side, and keeps the bytes that it holds back from the server until [Proxy.Release]
 )
 
 // Fault says where and how a link is broken.
@@ -64,6 +65,27 @@ func (p *Proxy) Set(f Fault) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.plan.replace(f)
+}
+
+// Release lets the bytes of all Late faults through, as if they had been on their
+// way until now, and waits for the server's answer to each. It returns how many.
+func (p *Proxy) Release() int {
+	p.mu.Lock()
+	late := p.late
+	p.late = nil
+	p.mu.Unlock()
+	for _, k := range late {
+		close(k.release)
+		<-k.arrived
+	}
+	return len(late)
+}
+
+// Held is how many Late faults wait for Release.
+func (p *Proxy) Held() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.late)
 }
 
 // Struck is how often the fault of the moment has struck.

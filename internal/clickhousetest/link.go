@@ -12,6 +12,7 @@ import (
 
 const (
 	chunkSize = 32 << 10
+	lateWait  = 2 * time.Second // for the answer to a statement that comes late
 	// quiet tells the end of an answer from a packet of progress that happens to
 	// end in the same byte: a server that is still busy sends the next one within
 	// 100 ms.
@@ -27,6 +28,10 @@ type link struct {
 	server *net.TCPConn
 	once   sync.Once
 	gone   chan struct{} // closed when it was cut
+
+	release  chan struct{} // closed when the bytes of a Late fault may go on
+	arrived  chan struct{} // closed when they have
+	answered chan struct{} // the server has said something
 
 	mu      sync.Mutex
 	hold    <-chan struct{} // nil, or nothing passes until it is closed
@@ -85,6 +90,10 @@ func (k *link) down() {
 	var held []byte // the end of an answer, perhaps
 	for {
 		n, err := k.server.Read(buf)
+		select {
+		case k.answered <- struct{}{}:
+		default: // nobody has asked since
+		}
 		if err != nil && len(held) > 0 && errors.Is(err, os.ErrDeadlineExceeded) {
 			held = nil
 			k.cut()
@@ -122,6 +131,9 @@ func (k *link) forward(w *watch, to net.Conn, chunk []byte) bool {
 		return false
 	}
 	switch f.Action {
+	case Late:
+		k.late(chunk[pass:])
+		return false
 	case Swallow:
 		k.mu.Lock()
 		k.swallow = true
@@ -134,6 +146,34 @@ func (k *link) forward(w *watch, to net.Conn, chunk []byte) bool {
 	}
 	_, err := to.Write(chunk[pass:])
 	return err == nil
+}
+
+// late ends the client's side and sends the server these bytes when they are released.
+func (k *link) late(rest []byte) {
+	k.once.Do(func() {
+		close(k.gone)
+		_ = k.client.Close()
+	})
+	defer close(k.arrived)
+	k.proxy.mu.Lock()
+	if k.proxy.closed {
+		k.proxy.mu.Unlock()
+		return
+	}
+	k.proxy.late = append(k.proxy.late, k)
+	k.proxy.mu.Unlock()
+	<-k.release
+	select {
+	case <-k.answered: // to what came before
+	default:
+	}
+	if _, err := k.server.Write(rest); err != nil {
+		return
+	}
+	select {
+	case <-k.answered:
+	case <-time.After(lateWait):
+	}
 }
 
 // await waits while the link is stalled.

@@ -32,6 +32,7 @@ type Proxy struct {
 	links    map[*link]struct{}
 	closed   bool
 	plan     plan
+	late     []*link // hold bytes of a Late fault
 }
 
 // StartProxy starts a proxy before target, host:port, that ends with the test.
@@ -111,7 +112,8 @@ func (p *Proxy) connect(ctx context.Context, client net.Conn) error {
 	if p.tls != nil {
 		client = tls.Server(client, p.tls)
 	}
-	k := &link{proxy: p, client: client, server: conn.(*net.TCPConn), gone: make(chan struct{})}
+	k := &link{proxy: p, client: client, server: conn.(*net.TCPConn), gone: make(chan struct{}),
+		release: make(chan struct{}), arrived: make(chan struct{}), answered: make(chan struct{}, 1)}
 	p.mu.Lock()
 	p.links[k] = struct{}{}
 	if p.closed {
@@ -171,6 +173,10 @@ func (p *Proxy) close() error {
 		err = p.listener.Close()
 		p.listener = nil
 	}
+	for _, k := range p.late {
+		close(k.release)
+	}
+	p.late = nil
 	for k := range p.links {
 		k.drain()
 	}

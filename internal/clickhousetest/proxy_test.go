@@ -358,3 +358,35 @@ func TestResetOfAnIdleClient(t *testing.T) {
 		t.Errorf("the server answers %q", got)
 	}
 }
+
+func TestLate(t *testing.T) {
+	e := startEcho(t)
+	p := StartProxy(t, e.addr)
+	p.Set(Fault{Match: "second", Action: Late})
+	c := dial(t, p.Addr)
+	if got := say(c, "first"); got != "first" {
+		t.Fatalf("came back %q", got)
+	}
+	if _, err := c.Write([]byte("second")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Read(make([]byte, 10)); err == nil {
+		t.Error("the client's side is still there")
+	}
+	if p.Held() != 1 || len(e.got) != 0 {
+		t.Fatalf("%d are held, the server has %d connections behind it", p.Held(), len(e.got))
+	}
+	if got := say(dial(t, p.Addr), "meanwhile"); got != "meanwhile" {
+		t.Errorf("came back %q", got)
+	}
+	if n := p.Release(); n != 1 || p.Held() != 0 {
+		t.Errorf("%d were released, %d are held", n, p.Held())
+	}
+	if got := <-e.got; got != "firstsecond" {
+		t.Errorf("the server received %q", got)
+	}
+	p.Set(Fault{Match: "third", Action: Late})
+	if _, err := dial(t, p.Addr).Write([]byte("third")); err != nil { // ends with the proxy
+		t.Fatal(err)
+	}
+}

@@ -202,7 +202,7 @@ func (h *shop) release() {
 
 // calm ends the disturbance of a run, and lets through what is due by then.
 func (h *shop) calm(m *moment, code int) {
-	h.struck = h.proxy.Struck() > 0 || h.came.Load() > 0
+	h.struck = h.proxy.Struck() > 0 || h.came.Load() > 0 || h.proxy.Held() > 0
 	h.proxy.Set()
 	old := h.pending
 	if m != nil && m.Until == "end" || old != nil {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -37,8 +38,8 @@ func TestClickHouse(t *testing.T) {
 			})
 		}
 	})
-	t.Logf("%d times the loader was killed, %d times the server, which died by itself %d times; %d times a connection was cut or an answer lost",
-		sum.killed, sum.servers, sum.deaths, sum.broken)
+	t.Logf("%d times the loader was killed, %d times the server, which died by itself %d times; %d times a connection was cut or an answer lost, %d statements came late",
+		sum.killed, sum.servers, sum.deaths, sum.broken, sum.late)
 }
 
 // warehouseSeed plays one schedule, and prints how to do so again if it fails.
@@ -71,7 +72,26 @@ func drawWarehouse(seed uint64) *schedule {
 		}
 		s.Steps = append(s.Steps, step{Full: night > 0, Accept: true, Clean: true, Night: one(d, 0, 0, 0.1)})
 	}
+	drawLate(dice{rand.New(rand.NewPCG(seed, 0x1a7e))}, s)
 	return s
+}
+
+// drawLate lets, in half of the seeds, a statement of a run arrive late. It has
+// dice of its own, so that all else of a seed stays as it was.
+func drawLate(d dice, s *schedule) {
+	i := d.between(2, len(s.Steps)-1)
+	for s.Steps[i].Moment == nil && i > 1 {
+		i--
+	}
+	if i < 2 || !d.chance(0.5) {
+		return
+	}
+	m := &moment{What: "late", Match: one(d, "EXCHANGE TABLES", "EXCHANGE TABLES", "EXCHANGE TABLES", "MODIFY COMMENT", "DROP TABLE IF EXISTS `", "INSERT INTO `_partitions`", "ATTACH PARTITION"), Nth: one(d, 1, 1, 2)}
+	m.Until = one(d, "run", "run", "run", "end", "next", "late")
+	m.Upon = one(d, "MODIFY COMMENT", "DROP TABLE IF EXISTS `", "FROM system.tables", "INSERT INTO `_runs`")
+	s.Steps[i].Moment, s.Steps[i].Night = m, 0.3
+	quiet := step{Full: true, Accept: true, Night: 0.1} // into which it may fall
+	s.Steps = slices.Insert(s.Steps, i+1, quiet)
 }
 
 // drawMoment draws what happens between loader and server.

@@ -29,7 +29,7 @@ const (
 
 // moment is a place in the talk of a run with ClickHouse, and what happens there.
 type moment struct {
-	What  string        `json:"what"`            // kill, term: the loader; server: kill -9 of it; away: it is down from the start; cut, swallow: the connection
+	What  string        `json:"what"`            // kill, term: the loader; server: kill -9 of it; away: it is down from the start; cut, swallow: the connection; late: the statement, after its connection has broken
 	Match string        `json:"match,omitempty"` // the beginning of a statement
 	Nth   int           `json:"nth,omitempty"`   // such statement
 	Bytes int64         `json:"bytes,omitempty"` // of it that still pass
@@ -57,6 +57,9 @@ type warehouse struct {
 
 	struck bool // in this step something came between loader and server
 	hung   atomic.Bool
+
+	pending *moment      // whose statement is still held
+	came    atomic.Int64 // statements that were let through
 
 	mu      sync.Mutex // guards what the reader has seen in this step, up to seen
 	trouble []string
@@ -101,6 +104,9 @@ func (w *warehouse) entry() string {
 // arm prepares what happens in a run, whose process runs when up is closed.
 func (w *warehouse) arm(m *moment, cmd *exec.Cmd, up <-chan struct{}) {
 	w.fell, w.struck = make(chan struct{}, 1), false
+	if old := w.pending; m == nil && old != nil && old.Until == "next" {
+		w.proxy.Set(clickhousetest.Fault{Match: old.Upon, Do: w.release})
+	}
 	if m == nil {
 		return
 	}
@@ -116,6 +122,11 @@ func (w *warehouse) arm(m *moment, cmd *exec.Cmd, up <-chan struct{}) {
 		f.Action = clickhousetest.Cut
 	case "swallow":
 		f.Action = clickhousetest.Swallow
+	case "late":
+		f.Action = clickhousetest.Late
+		if m.Until == "run" {
+			f.Do = func() { w.proxy.Set(clickhousetest.Fault{Match: m.Upon, Do: w.release}) }
+		}
 	case "server":
 		f.Do = w.soon(m.Delay, w.kill)
 	case "kill":
@@ -125,6 +136,9 @@ func (w *warehouse) arm(m *moment, cmd *exec.Cmd, up <-chan struct{}) {
 	}
 	w.proxy.Set(f)
 }
+
+// release lets statements through that are held.
+func (w *warehouse) release() { w.came.Add(int64(w.proxy.Release())) }
 
 // soon does something now, or some time later without keeping the caller.
 func (w *warehouse) soon(delay time.Duration, do func()) func() {
@@ -203,11 +217,23 @@ func (w *warehouse) calm(m *moment, code int) error {
 		return err
 	}
 	if m != nil {
-		w.struck = w.proxy.Struck() > 0 || len(w.fell) > 0
+		w.struck = w.proxy.Struck() > 0 || len(w.fell) > 0 || w.came.Load() > 0 || w.proxy.Held() > 0
 	}
 	w.proxy.Set(clickhousetest.Fault{})
 	if w.struck {
 		w.count(m, code)
+	}
+	if w.pending != nil || m != nil && m.Until == "end" {
+		w.release()
+		w.pending = nil
+	}
+	if w.proxy.Held() > 0 {
+		w.pending = m
+	}
+	if n := w.came.Swap(0); n > 0 {
+		w.struck = true
+		w.tally.late += int(n)
+		w.cursor = map[string]int{} // it may show for a moment what was there before
 	}
 	if w.down.Load() {
 		w.revive()
