@@ -187,6 +187,9 @@ func (c *checker) mirror(ctx context.Context) {
 	}
 	if err == nil {
 		c.reader = m
+		err = m.QuickCheck(ctx)
+	}
+	if err == nil {
 		err = c.identity(ctx)
 	}
 	if err == nil {
@@ -194,7 +197,11 @@ func (c *checker) mirror(ctx context.Context) {
 	}
 	if err != nil {
 		c.broken = c.lineage.id == ""
-		c.say(bad("mirror", mirrorError(ctx, err), "see docs/configuration.md: mirror"))
+		remedy := "see docs/configuration.md: mirror"
+		if mirrorLost(err) {
+			remedy = "restore a copy of the file, or move it away"
+		}
+		c.say(bad("mirror", mirrorError(ctx, err), remedy))
 		return
 	}
 	c.say(good("mirror", "%s, id %s%s", c.pipeline.Mirror, c.lineage.id, openFolder(c.pipeline.Mirror)))

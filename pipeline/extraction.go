@@ -9,6 +9,7 @@ import (
 
 	"roistat-etl/extract"
 	"roistat-etl/extract/api"
+	"roistat-etl/extract/mirror"
 	"roistat-etl/pipeline/config"
 )
 
@@ -103,11 +104,19 @@ func extractError(ctx context.Context, err error) error {
 		return nil
 	case interrupted(ctx):
 		return classed(Aborted, "interrupted; what was fetched is kept, and the next run goes on from there")
+	case mirrorLost(err):
+		return classed(Broken, "%w; nothing was published", err)
 	case errors.As(err, &refused) && refused.Kind == api.Refused:
 		return classed(Denied, "%w%s; nothing was published", err, remedy(refused.Code))
 	default:
 		return classed(Broken, "%w; nothing was published, what was fetched is kept: %s", err, advice(refused))
 	}
+}
+
+// mirrorLost reports whether the mirror can't be gone on with as it is: running
+// again alone won't help.
+func mirrorLost(err error) bool {
+	return errors.Is(err, mirror.ErrDamaged) || errors.Is(err, mirror.ErrRemoved)
 }
 
 // advice says what a person can do about a run that failed.

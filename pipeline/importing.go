@@ -245,6 +245,8 @@ func (i *importing) classed(ctx context.Context, err error) error {
 		return classed(Aborted, "interrupted; what was sent is kept in mind, and the next import of this file goes on from there")
 	case errors.As(err, &known):
 		return err
+	case mirrorLost(err):
+		return classed(Broken, "%w", err)
 	case errors.Is(err, importer.ErrChanged):
 		return classed(Broken, "%w; nothing more is sent. The file as it is now counts as another one", err)
 	case errors.As(err, &bad), errors.Is(err, fs.ErrNotExist):

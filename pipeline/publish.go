@@ -265,6 +265,8 @@ func publishError(ctx context.Context, err error) error {
 		return classed(Aborted, "interrupted while publishing; what was published before is unchanged: %w", err)
 	case errors.Is(err, load.ErrForeign):
 		return classed(Stopped, "%w: if this mirror is to replace that one, run once with --adopt", err)
+	case mirrorLost(err):
+		return classed(Broken, "%w", err)
 	case load.Refuses(err):
 		return classed(Misconfigured, "%w", err)
 	default:

@@ -152,3 +152,14 @@ func (m *Mirror) Intact() error {
 	}
 	return wrap(m.path, "look for the file", err)
 }
+
+// QuickCheck reads the whole file and fails with [ErrDamaged] if it doesn't hold
+// together.
+func (r *Reader) QuickCheck(ctx context.Context) error {
+	var found string
+	err := r.db.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&found)
+	if err == nil && found != "ok" {
+		err = fmt.Errorf("%w: %s", ErrDamaged, found)
+	}
+	return wrap(r.path, "check", err)
+}

@@ -116,7 +116,7 @@ func (p *Packed) Unpack(b *Buffer) (schemas.Client, error) {
 	}
 	feed, err := b.inflate(p.body)
 	if err != nil {
-		return c, fmt.Errorf("inflate the feed of client %d: %w", p.id, err)
+		return c, fmt.Errorf("inflate the feed of client %d: %w: %w", p.id, ErrDamaged, err)
 	}
 	c.Feed = feed
 	return c, nil
