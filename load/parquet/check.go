@@ -7,6 +7,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
 	"syscall"
 
 	"roistat-etl/load"
@@ -113,6 +116,35 @@ func (d *Destination) tryIn(place string, durably bool) (linked bool, err error)
 		err = errors.Join(d.disk.sync(filepath.Join(dir, "renamed")), d.disk.sync(dir))
 	}
 	return linked, err
+}
+
+// removeTrials removes the folders in which killed processes were trying. Ours
+// have a number for a name, and hold nothing but what a trial makes.
+func (d *Destination) removeTrials(place string) error {
+	list, err := os.ReadDir(place)
+	if err != nil {
+		return err
+	}
+	for _, e := range list {
+		number, found := strings.CutPrefix(e.Name(), checking)
+		if _, err := strconv.ParseUint(number, 10, 64); !found || err != nil || !e.IsDir() {
+			continue
+		}
+		dir := filepath.Join(place, e.Name())
+		entries, err := os.ReadDir(dir)
+		if err != nil {
+			return err
+		}
+		ours := !slices.ContainsFunc(entries, func(e fs.DirEntry) bool {
+			return !slices.Contains([]string{"a", "linked", "renamed", current, flipping, lockName}, e.Name())
+		})
+		if ours {
+			if err := d.disk.remove(dir); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // tryNames tries links, hard and symbolic, and renames.

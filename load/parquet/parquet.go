@@ -170,6 +170,11 @@ func (d *Destination) removeLeftovers() error {
 			return err
 		}
 	}
+	for _, dir := range []string{d.root, filepath.Join(d.root, snapshots)} {
+		if err := d.removeTrials(dir); err != nil {
+			return err
+		}
+	}
 	links, err := listOurs(d.root, flipping, fs.ModeSymlink)
 	if err != nil {
 		return err

@@ -202,3 +202,33 @@ func TestWhatCannotBeReadIsNotNothing(t *testing.T) {
 		})
 	}
 }
+
+// TestTrialsOfTheDeadAreRemoved: a run that was killed while it tried the file
+// system has left a folder. One that only looks like it is somebody's.
+func TestTrialsOfTheDeadAreRemoved(t *testing.T) {
+	d := newDestination(t, Options{})
+	mustPublish(t, d, run(1), worldOf(t, 2))
+	dead := filepath.Join(d.root, snapshots, checking+"123456")
+	foreign := []string{filepath.Join(d.root, checking+"777"), filepath.Join(d.root, checking+"mine")}
+	for _, dir := range append(foreign, dead) {
+		if err := os.Mkdir(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name := range map[string]bool{filepath.Join(dead, "a"): true, filepath.Join(foreign[0], "notes"): true} {
+		if err := os.WriteFile(name, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := d.Recover(t.Context(), "m"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(dead); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("%s is still there: %v", dead, err)
+	}
+	for _, dir := range foreign {
+		if _, err := os.Stat(dir); err != nil {
+			t.Error(err)
+		}
+	}
+}

@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"roistat-etl/extract/mirror"
 	"roistat-etl/internal/canary"
@@ -64,12 +66,7 @@ func (f *facts) forgotten(v *verdict, m *model) {
 // forget lets clients be forgotten, with what is wrong with the disk first and
 // then, where that failed, once more.
 func (s *stand) forget(t *step) ([]string, error) {
-	var ids []int64
-	for _, id := range t.Forget {
-		if s.model.clients[id] != nil && !slices.Contains(ids, id) {
-			ids = append(ids, id)
-		}
-	}
+	ids := s.known(t.Forget)
 	if len(ids) == 0 || s.last != nil && s.owner != s.mirrorName() {
 		return nil, nil
 	}
@@ -91,6 +88,52 @@ func (s *stand) forget(t *step) ([]string, error) {
 		return v.found, nil
 	}
 	return s.erased(ids)
+}
+
+// known are those of the clients that the mirror knows.
+func (s *stand) known(clients []int64) (ids []int64) {
+	for _, id := range clients {
+		if s.model.clients[id] != nil && !slices.Contains(ids, id) {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+// forget lets the real program forget clients. It is killed a few times, each
+// time a little later, and then comes to its end.
+func (p *processes) forget(t *step) ([]string, error) {
+	ids := p.known(t.Forget)
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	name, err := program()
+	if err != nil {
+		return nil, err
+	}
+	args := []string{"forget", "--json", "--accept", strings.Join(pipeline.GateNames(), ",")}
+	for _, id := range ids {
+		args = append(args, fmt.Sprint(id))
+	}
+	for n := range 4 {
+		cmd := exec.Command(name, args...)
+		cmd.Dir = p.dir
+		var said bytes.Buffer
+		cmd.Stdout, cmd.Stderr = &said, &said
+		if err := cmd.Start(); err != nil {
+			return nil, err
+		}
+		if n < 3 {
+			timer := time.AfterFunc(time.Duration(n+1)*t.After, func() { _ = cmd.Process.Kill() }) // it may have ended
+			_ = cmd.Wait()                                                                         // however it ended, the last one says
+			timer.Stop()
+			continue
+		}
+		if err := cmd.Wait(); err != nil {
+			return []string{fmt.Sprintf("forget, after it was killed, ended with %v: %s", err, said.String())}, nil
+		}
+	}
+	return p.erased(ids)
 }
 
 // erased checks that an erasure has left nothing of the clients, and of all

@@ -38,10 +38,7 @@ func (s *stand) steps(t *testing.T) error {
 		if err != nil {
 			return fmt.Errorf("step %d: %w", i, err)
 		}
-		for _, f := range found {
-			s.found = append(s.found, fmt.Sprintf("step %d: %s", i, f))
-		}
-		if len(s.found) > 0 {
+		if s.take(i, found) {
 			return nil
 		}
 	}

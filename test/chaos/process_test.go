@@ -93,6 +93,12 @@ func drawProgram(seed uint64, kills int) *schedule {
 			s.Steps[i+1].Night = 0.3
 		}
 	}
+	if d := (dice{rand.New(rand.NewPCG(seed, 0xf06e7))}); d.chance(0.4) { // dice of its own: all else stays as it was
+		p.Loose = true
+		s.Steps = append(s.Steps,
+			step{Forget: []int64{int64(d.between(1, p.Clients)), int64(d.between(1, p.Clients))}, After: time.Duration(d.between(1, 40)) * time.Millisecond},
+			step{Full: true, Accept: true, Clean: true})
+	}
 	return s
 }
 
@@ -251,6 +257,16 @@ func (p *processes) steps() error {
 				return fmt.Errorf("step %d: %w", i, err)
 			}
 		}
+		if len(t.Forget) > 0 {
+			found, err := p.forget(t)
+			if err != nil {
+				return fmt.Errorf("step %d: %w", i, err)
+			}
+			if p.take(i, found) {
+				return nil
+			}
+			continue
+		}
 		f, found, err := p.run(t)
 		if err != nil {
 			return fmt.Errorf("step %d: %w", i, err)
@@ -271,14 +287,19 @@ func (p *processes) steps() error {
 		if err != nil {
 			return fmt.Errorf("step %d: %w", i, err)
 		}
-		for _, text := range append(found, more...) {
-			p.found = append(p.found, fmt.Sprintf("step %d: %s", i, text))
-		}
-		if len(p.found) > 0 {
+		if p.take(i, append(found, more...)) {
 			return nil
 		}
 	}
 	return nil
+}
+
+// take notes what is wrong with a step, and reports whether anything is.
+func (s *stand) take(i int, found []string) bool {
+	for _, text := range found {
+		s.found = append(s.found, fmt.Sprintf("step %d: %s", i, text))
+	}
+	return len(s.found) > 0
 }
 
 // repeats counts the calls that ask again for what a killed run was answered.
