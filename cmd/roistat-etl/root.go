@@ -48,7 +48,7 @@ publishing; 130 interrupted, resumable.`,
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.PersistentFlags().StringVarP(&a.configPath, "config", "c", "pipelines.yaml", "configuration file")
 	root.AddCommand(a.runCommand(), a.planCommand(), a.checkCommand(), a.schemaCommand(), a.statusCommand(), a.verifyCommand(), a.rejectsCommand(), a.showCommand(), a.importCommand(), a.forgetCommand())
-	root.AddCommand(a.generateCommand())
+	root.AddCommand(a.generateCommand(), a.pipelinesCommand())
 	a.completions(root.Commands())
 	return root
 }

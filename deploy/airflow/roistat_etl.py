@@ -20,6 +20,12 @@ nothing of Airflow's own configuration reaches it.
 the retry goes on where the run stopped; 2, 4 and 5 fail at once, because asking again would not help: correct
 the configuration, the key, or look at the gate. The report is the task's XCom whatever the outcome.
 
+**Damage.** After a nightly run has published, `roistat-etl verify` audits it; damage fails the task at once, names
+the file or the table and what helps: `roistat-etl verify --repair PIPELINE`.
+
+**The configuration** is read by the program alone, here too: the DAG processor asks `roistat-etl pipelines` for names
+and projects, and so needs the program and the variables that `project:` names.
+
 **Settings** are environment variables of the DAG processor and the workers:
 
 | variable | default |
@@ -51,7 +57,6 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-import yaml
 from airflow.sdk import DAG, Asset, BaseHook, BaseOperator
 from airflow.sdk.exceptions import (
     AirflowException,
@@ -70,6 +75,8 @@ NO_RETRY = {2: "usage or configuration", 4: "refused by the API for good", 5: "s
 RETRY = {1: "failed", 130: "interrupted"}
 
 GRACE = timedelta(minutes=2)  # roistat-etl ends within 10 s of a SIGTERM, but for a commit or a copy of the mirror
+ASKING = timedelta(minutes=2)  # in which status answers; it asks the destinations
+LISTING = timedelta(seconds=20)  # in which names and projects are told, within the time in which a DAG must be read
 PUBLISHING = timedelta(hours=2)  # what a run may take after its deadline: projecting and publishing
 
 
@@ -86,6 +93,7 @@ class RoistatEtlOperator(BaseOperator):
     :param deadline: how long the API is asked (`--deadline`); `execution_timeout` must be above it.
     :param budget: how many feeds are read at most (`--budget`).
     :param backfill: skip the run if no feed is left that was never read.
+    :param verify: audit what was published, after the run.
     :param metrics: folder of the pipeline's metrics (`--metrics-file`).
     :param connections: Airflow connections whose secrets the program gets, later ones first; see `secrets`.
     """
@@ -102,6 +110,7 @@ class RoistatEtlOperator(BaseOperator):
         deadline: timedelta | None = None,
         budget: int | None = None,
         backfill: bool = False,
+        verify: bool = True,
         metrics: str | None = None,
         connections: Sequence[str] = (),
         **kwargs: Any,
@@ -111,6 +120,7 @@ class RoistatEtlOperator(BaseOperator):
             raise ValueError(f"execution_timeout {self.execution_timeout} must be above the deadline {deadline}")
         self.pipeline, self.config, self.binary = pipeline, config, binary
         self.deadline, self.budget, self.backfill, self.metrics = deadline, budget, backfill, metrics
+        self.verify = verify
         self.connections = connections
         self._child: subprocess.Popen[bytes] | None = None
         self._call_off: Callable[[], None] = lambda: None
@@ -120,10 +130,14 @@ class RoistatEtlOperator(BaseOperator):
         environment = {**clean_environment(), **secrets(self.connections)}
         if self.backfill and self._complete(environment):
             raise AirflowSkipException(f"{self.pipeline}: no feed is left that was never read")
-        code, report, last_words = self._run(self.command(), environment)
+        code, stdout, last_words = self._run(self.command(), environment)
+        report = report_in(stdout)
         if report and code not in (DONE, INCOMPLETE):  # what is returned on success is pushed by Airflow
             context["ti"].xcom_push(key="return_value", value=report)
-        return self._judge(code, report, last_words)
+        judged = self._judge(code, report, last_words)
+        if self.verify:
+            self._audit(environment)
+        return judged
 
     def on_kill(self) -> None:
         """Interrupts the program, once: a second signal would not let it end in peace."""
@@ -147,14 +161,27 @@ class RoistatEtlOperator(BaseOperator):
     def _complete(self, environment: Mapping[str, str]) -> bool:
         """Tells, without a call, whether every client's feed was read. A mirror that isn't there yet has none."""
         line = [self.binary, "status", "--config", self.config, "--json", self.pipeline]
-        asked = subprocess.run(line, env=environment, capture_output=True, text=True, check=False)
+        try:
+            asked = subprocess.run(line, env=environment, capture_output=True, text=True, check=False, timeout=ASKING.total_seconds())
+        except subprocess.TimeoutExpired:
+            self.log.warning("%s: status gave no answer within %s", self.pipeline, ASKING)
+            return False
         if asked.returncode:
             return False  # the run itself says better what is wrong
         feeds = json.loads(asked.stdout)["feeds"]
         return bool(feeds["live"] and not feeds["never_fetched"])
 
-    def _run(self, line: Sequence[str], environment: Mapping[str, str]) -> tuple[int, Report | None, str]:
-        """Runs the program; returns exit code, report if there is one, and the last line of its log."""
+    def _audit(self, environment: Mapping[str, str]) -> None:
+        """Audits what is published; damage is nothing that another run would mend."""
+        code, stdout, last_words = self._run([self.binary, "verify", "--config", self.config, "--json", self.pipeline], environment)
+        wrong = [finding["detail"] for finding in map(json.loads, stdout.splitlines()) if not finding["ok"]]
+        if code in RETRY and not wrong:
+            raise AirflowException(f"{self.pipeline}: published, but verify ended with exit code {code}: {last_words}")
+        if code:
+            raise AirflowFailException(f"{self.pipeline}: published, but verify finds damage: {'; '.join(wrong) or last_words}")
+
+    def _run(self, line: Sequence[str], environment: Mapping[str, str]) -> tuple[int, bytes, str]:
+        """Runs the program; returns exit code, what it printed, and the last line of its log."""
         self.log.info("running %s", " ".join(line))
         last_words = ""
         # stdout goes to a file, so that reading stderr to its end can't block a program with much to report.
@@ -165,7 +192,7 @@ class RoistatEtlOperator(BaseOperator):
                 self.log.log(level, "%s", last_words)
             code = child.wait()
             stdout.seek(0)
-            return code, report_in(stdout.read()), last_words
+            return code, stdout.read(), last_words
 
     @contextmanager
     def _started(
@@ -203,17 +230,15 @@ class RoistatEtlOperator(BaseOperator):
 
 
 class MissingConfigurationOperator(BaseOperator):
-    """Fails. It stands in for the pipelines where there is no configuration: a DAG that can't be read would go unnoticed."""
+    """Fails. It stands in for pipelines that can't be told: a DAG that can't be read would go unnoticed."""
 
-    def __init__(self, *, config: str, **kwargs: Any) -> None:
+    def __init__(self, *, problem: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.config = config
+        self.problem = problem
 
     def execute(self, context: Context) -> None:
         """Says what to do."""
-        raise AirflowFailException(
-            f"the DAG processor finds no {self.config}: put it there, or let ROISTAT_ETL_CONFIG name it, there and for the workers"
-        )
+        raise AirflowFailException(f"the DAG processor can't tell the pipelines: {self.problem}")
 
 
 def summary(code: int, report: Report | None) -> str:
@@ -328,17 +353,35 @@ class Settings:
         )
 
 
-def pipelines_by_project(config: str) -> dict[str, list[str]]:
-    """Names of the pipelines of each project, in the order of the file.
+@dataclass(frozen=True)
+class Pipelines:
+    """What the program tells of the configuration: names by project, in the order of the file, and what it can't tell."""
 
-    Only these two keys are read here, cheaply, at each parsing of the DAG. The program reads the file strictly.
-    """
-    document = yaml.safe_load(Path(config).read_text(encoding="utf-8"))
+    by_project: dict[str, list[str]]
+    problem: str = ""
+
+
+def read_pipelines(settings: Settings) -> Pipelines:
+    """Asks the program, which reads the file as it will when it runs: to other readers of YAML `no` is false and 010 is 8."""
+    if not Path(settings.config).exists():
+        return Pipelines({}, f"there is no {settings.config}: put it there, or let ROISTAT_ETL_CONFIG name it, there and for the workers")
+    line = [settings.binary, "pipelines", "--config", settings.config]
+    try:
+        told = subprocess.run(
+            line, env=clean_environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=LISTING.total_seconds()
+        )
+    except (OSError, subprocess.TimeoutExpired) as e:
+        return Pipelines({}, f"{' '.join(line)}: {e}: let ROISTAT_ETL_BIN name the program, there and for the workers")
     projects: dict[str, list[str]] = {}
-    for pipeline in document["pipelines"]:
-        whole = {**(document.get("defaults") or {}), **pipeline}
-        projects.setdefault(os.path.expandvars(str(whole["project"])), []).append(str(whole["name"]))
-    return projects
+    problems: list[str] = []
+    for pipeline in map(json.loads, told.stdout.splitlines()):
+        if pipeline["error"]:
+            problems.append(pipeline["error"])
+        else:
+            projects.setdefault(pipeline["project"], []).append(pipeline["pipeline"])
+    if told.returncode and not problems:
+        problems.append(told.stderr.strip() or f"{' '.join(line)}: exit code {told.returncode}")
+    return Pipelines(projects, "; ".join(problems))
 
 
 def pool_of(project: str) -> str:
@@ -346,20 +389,22 @@ def pool_of(project: str) -> str:
     return "roistat_" + re.sub(r"[^A-Za-z0-9_.-]", "_", project)
 
 
-def pools(config: str) -> dict[str, dict[str, Any]]:
+def pools(settings: Settings) -> dict[str, dict[str, Any]]:
     """The pools, as `airflow pools import` reads them."""
+    found = read_pipelines(settings)
+    if found.problem:
+        sys.exit(found.problem)
     return {
         pool_of(project): {"slots": 1, "description": f"The quota of Roistat project {project}", "include_deferred": False}
-        for project in pipelines_by_project(config)
+        for project in found.by_project
     }
 
 
-def add_projects(settings: Settings, *, outlets: bool, **kwargs: Any) -> None:
+def add_projects(settings: Settings, found: Pipelines, *, outlets: bool, **kwargs: Any) -> None:
     """Adds to the DAG at hand a task a project, mapped over its pipelines."""
-    if not Path(settings.config).exists():
-        MissingConfigurationOperator(task_id="missing_configuration", config=settings.config)
-        return
-    for project, names in pipelines_by_project(settings.config).items():
+    if found.problem:
+        MissingConfigurationOperator(task_id="missing_configuration", problem=found.problem)
+    for project, names in found.by_project.items():
         RoistatEtlOperator.partial(
             task_id=pool_of(project),
             pool=pool_of(project),
@@ -377,6 +422,7 @@ def add_projects(settings: Settings, *, outlets: bool, **kwargs: Any) -> None:
 
 def make_dags(settings: Settings) -> tuple[DAG, DAG]:
     """The nightly DAG and the one of the backfill."""
+    found = read_pipelines(settings)
     common: dict[str, Any] = {
         "start_date": datetime(2026, 1, 1),
         "catchup": False,
@@ -387,16 +433,16 @@ def make_dags(settings: Settings) -> tuple[DAG, DAG]:
         "doc_md": __doc__,
     }
     with DAG("roistat_etl", schedule=settings.schedule, description="Roistat, every night", **common) as nightly:
-        add_projects(settings, outlets=True)
+        add_projects(settings, found, outlets=True)
     with DAG(
         "roistat_etl_backfill", schedule=settings.backfill_schedule, is_paused_upon_creation=True,
         description="Roistat's history, a budget of calls a day", **common,
     ) as backfill:
-        add_projects(settings, outlets=False, budget=settings.budget, backfill=True)
+        add_projects(settings, found, outlets=False, budget=settings.budget, backfill=True, verify=False)
     return nightly, backfill
 
 
 if __name__ == "__main__":
-    json.dump(pools(Settings.from_environment().config), sys.stdout, indent=2)
+    json.dump(pools(Settings.from_environment()), sys.stdout, indent=2)
 else:
     nightly, backfill = make_dags(Settings.from_environment())

@@ -44,7 +44,7 @@ func pipelineTable(dir string) table[Pipeline] {
 		required: []string{"name", "project", "load"},
 		keys: []key[Pipeline]{
 			leaf("name", func(p *Pipeline) *string { return &p.Name }, matching(namePattern, "small letters a-z, digits, _ and -")),
-			needing(NeedAPI|NeedTransform|NeedLoad, leaf("project", func(p *Pipeline) *string { return &p.Project }, project)),
+			needing(NeedProject|NeedAPI|NeedTransform|NeedLoad, leaf("project", func(p *Pipeline) *string { return &p.Project }, project)),
 			group("api", NeedAPI, func(p *Pipeline) *API { return &p.API }, apiTable(dir)),
 			group("extract", NeedAPI, func(p *Pipeline) *Extract { return &p.Extract }, extractTable()),
 			group("transform", NeedTransform, func(p *Pipeline) *Transform { return &p.Transform }, transformTable(dir)),

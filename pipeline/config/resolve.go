@@ -22,7 +22,8 @@ const (
 	NeedMirror                     // mirror and mirror_backup
 	NeedLoad                       // load but for passwords
 	NeedPassword                   // the passwords of destinations
-	NeedAll       = NeedPassword<<1 - 1
+	NeedProject                    // the project alone
+	NeedAll       = NeedProject<<1 - 1
 )
 
 const (

@@ -261,8 +261,61 @@ except ValueError as e:
 """
     env = {**os.environ, "PYTHONPATH": str(DAG_FILE.parent), "ROISTAT_ETL_CONFIG": "/nonexistent.yaml", "AIRFLOW_HOME": str(tmp_path)}
     done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False)
-    assert done.stdout.count("finds no /nonexistent.yaml") == 2, done.stdout + done.stderr
+    assert done.stdout.count("there is no /nonexistent.yaml") == 2, done.stdout + done.stderr
     assert "execution_timeout 1:00:00 must be above the deadline 2:00:00" in done.stdout
+
+
+NORWAY = """
+version: 1
+defaults:
+  project: 12345
+  api: {per_hour: 100, key: "${ROISTAT_API_KEY}"}
+pipelines:
+  - {name: no, load: [{parquet: {path: a}}]}
+  - {name: 010, load: [{parquet: {path: b}}]}
+  - {name: 8, project: "010", load: [{parquet: {path: c}}]}
+  - {name: 1_000, project: "${P:-444}", load: [{parquet: {path: d}}]}
+  - {name: on, project: "${Q}", load: [{parquet: {path: e}}]}
+"""
+
+
+def ask_dag(tmp_path: Path, code: str, **env: str) -> str:
+    """What a piece of code prints that has the DAGs before it."""
+    (tmp_path / "pipelines.yaml").write_text(NORWAY)
+    env = {
+        **{k: v for k, v in os.environ.items() if k not in ("P", "Q")}, "PYTHONPATH": str(DAG_FILE.parent), "AIRFLOW_HOME": str(tmp_path),
+        "ROISTAT_ETL_CONFIG": str(tmp_path / "pipelines.yaml"), "ROISTAT_ETL_BIN": str(ETL), **env,
+    }
+    done = subprocess.run([sys.executable, "-c", "import roistat_etl\n" + code], env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout.splitlines()[-1]
+
+
+TASKS = """
+print({t.task_id: [k["pipeline"] for k in [{"pipeline": p} for p in t.expand_input.value["pipeline"]]] for t in roistat_etl.nightly.tasks if t.task_id != "missing_configuration"},
+      [t.problem for t in roistat_etl.nightly.tasks if t.task_id == "missing_configuration"])
+"""
+
+
+def test_names_and_projects_are_as_the_program_reads_them(tmp_path: Path) -> None:
+    told = ask_dag(tmp_path, TASKS, Q="777")
+    assert told == "{'roistat_12345': ['no', '010'], 'roistat_010': ['8'], 'roistat_444': ['1_000'], 'roistat_777': ['on']} []"
+    assert list(json.loads(ask_dag(tmp_path, "import json; print(json.dumps(roistat_etl.pools(roistat_etl.Settings.from_environment())))", Q="777"))) == [
+        "roistat_12345", "roistat_010", "roistat_444", "roistat_777",
+    ]
+
+
+def test_what_cannot_be_told_fails_and_the_rest_runs(tmp_path: Path) -> None:
+    told = ask_dag(tmp_path, TASKS)
+    assert "'roistat_444': ['1_000']}" in told and "pipelines.yaml:11:" in told and "Q" in told
+    told = ask_dag(tmp_path, TASKS, ROISTAT_ETL_BIN="/nonexistent/roistat-etl")
+    assert told.startswith("{} [") and "ROISTAT_ETL_BIN" in told
+    silent = tmp_path / "silent"
+    silent.write_text("#!/bin/sh\nexec sleep 60\n")
+    silent.chmod(0o755)
+    told = ask_dag(tmp_path, "import datetime; roistat_etl.LISTING = datetime.timedelta(milliseconds=100)\n"
+                   f"import dataclasses; print(roistat_etl.read_pipelines(dataclasses.replace(roistat_etl.Settings.from_environment(), binary='{silent}')))")
+    assert "timed out" in told
 
 
 def test_the_backfill_reads_its_budget_and_skips_what_is_whole(night: Night) -> None:
@@ -272,3 +325,17 @@ def test_the_backfill_reads_its_budget_and_skips_what_is_whole(night: Night) -> 
     assert {name for name, task in tasks.items() if task["state"] == "skipped"} == {"ok", "ok2", "away", "killed", "stopped"}
     report = run.report(tasks["partial"])
     assert report and (report["feeds"]["fetched"], report["feeds"]["never_fetched"]) == (15, CLIENTS - 25)
+
+
+def test_damage_fails_the_task(night: Night) -> None:
+    file = next((night.data / "ok/current/visits").resolve().rglob("*.parquet"))
+    spoilt = bytearray(file.read_bytes())
+    spoilt[40] ^= 1
+    file.write_bytes(spoilt)
+    run = night.airflow.trigger("roistat_etl")
+    await_("the end of the next night", run.ended)
+    task = run.tasks()["ok"]
+    assert (task["state"], task["try_number"]) == ("failed", 1)
+    said = run.log(task, 1)
+    assert str(file) in said and "roistat-etl verify --repair ok" in said and "verify finds damage" in said
+    assert run.tasks()["ok2"]["state"] == "success"

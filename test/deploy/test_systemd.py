@@ -51,9 +51,20 @@ def test_exit_codes() -> None:
 def test_systemd_has_nothing_to_say(units: Path) -> None:
     if not shutil.which("systemd-analyze"):
         return
-    assert analyze("verify", "--man=no", units / "roistat-etl.service", units / "roistat-etl.timer") == ""
+    assert analyze("verify", "--man=no", *sorted(units.iterdir())) == ""
     assert "Next elapse" in analyze("calendar", *settings("roistat-etl.timer")["OnCalendar"])
-    analyze("security", "--offline=true", "--threshold=15", units / "roistat-etl.service")
+    for service in units.glob("*.service"):
+        analyze("security", "--offline=true", "--threshold=15", service)
+
+
+def test_a_run_that_succeeded_is_audited() -> None:
+    assert settings("roistat-etl.service")["OnSuccess"] == ["roistat-etl-verify.service"]
+    run, audit = settings("roistat-etl.service"), settings("roistat-etl-verify.service")
+    assert audit["ExecStart"] == ["/usr/bin/roistat-etl verify --config /etc/roistat-etl/pipelines.yaml"]
+    assert not audit["Restart"], "another audit finds the same"
+    apart = {"ExecStart", "Description", "Documentation", "OnSuccess", "StartLimitIntervalSec", "StartLimitBurst", "SuccessExitStatus",
+             "Restart", "RestartSec", "RestartPreventExitStatus", "KillMode", "TimeoutStopSec"}
+    assert {k: v for k, v in run.items() if k not in apart} == {k: v for k, v in audit.items() if k not in apart and v}
 
 
 def calls(group: str) -> set[str]:
