@@ -31,6 +31,8 @@ type Error struct {
 	Code   string // S3's name of it; empty if no answer came
 	Remedy string // what a person can do; empty if waiting may help
 	Err    error
+
+	pending bool // a request of it may still be carried out
 }
 
 // Error says what was being done, and what came of it.
@@ -56,11 +58,11 @@ func Remedy(err error) string {
 	return ""
 }
 
-// Unknown tells whether a request may have been carried out all the same: no
-// answer came.
+// Unknown tells whether a request may have been carried out all the same, or may
+// still be: no answer came, or not to each of its repetitions.
 func Unknown(err error) bool {
 	var e *Error
-	return errors.As(err, &e) && e.Code == "" && e.Remedy == ""
+	return errors.As(err, &e) && (e.pending || e.Code == "" && e.Remedy == "")
 }
 
 // remedies are what to do about the answers that repeat themselves.

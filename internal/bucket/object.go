@@ -128,19 +128,42 @@ func contentType(object string) string {
 // Swap puts a small object in the place of the one whose ETag was read, or, with
 // an empty ETag, where there is none, and returns the new ETag. It fails with
 // [ErrLost] if another is there. The text must hold something that no other has.
+// After any error but ErrLost, [Unknown] tells whether it may still be put.
 func (b *Bucket) Swap(ctx context.Context, object string, text []byte, etag string) (string, error) {
+	ctx, seen := witnessed(ctx)
 	fresh, err := b.swap(ctx, object, text, etag)
-	if err == nil || Refuses(err) {
+	if err == nil || Refuses(err) && !seen.unsure.Load() {
 		return fresh, err
 	}
 	// The answer may have been lost, and the repetition then refused.
-	if now, again := b.Get(ctx, object); again == nil && string(now.Text) == string(text) {
+	now, again := b.Get(ctx, object)
+	if again == nil && string(now.Text) == string(text) {
 		return now.ETag, nil
+	}
+	if superseded := again == nil && now.ETag != etag; seen.unsure.Load() && !superseded {
+		return "", &Error{Op: "replace", Target: b.URL(object), Code: codeOf(err), Remedy: Remedy(err), Err: fmt.Errorf("it may have been replaced, or may still be: %w", hideLost(err)), pending: true}
 	}
 	if errors.Is(err, ErrAbsent) { // what some servers answer to If-Match
 		err = &Error{Op: "replace", Target: b.URL(object), Code: "NoSuchKey", Err: ErrLost}
 	}
 	return "", err
+}
+
+// codeOf is S3's name of what went wrong.
+func codeOf(err error) string {
+	var e *Error
+	if errors.As(err, &e) {
+		return e.Code
+	}
+	return ""
+}
+
+// hideLost keeps a refused repetition from being taken for another's success.
+func hideLost(err error) error {
+	if errors.Is(err, ErrLost) || errors.Is(err, ErrAbsent) {
+		return errors.New(err.Error())
+	}
+	return err
 }
 
 func (b *Bucket) swap(ctx context.Context, object string, text []byte, etag string) (string, error) {

@@ -55,7 +55,7 @@ func Open(target string) (*Bucket, error) {
 		b.prefix = prefix + "/"
 	}
 	b.client, err = minio.New(host, &minio.Options{
-		Creds: b.credentials, Secure: secure, Transport: transport, Region: region(), MaxRetries: attempts,
+		Creds: b.credentials, Secure: secure, Transport: witness{transport}, Region: region(), MaxRetries: attempts,
 		TrailingHeaders: true, // without it minio-go takes no checksums at all; none is trailing here
 	})
 	if err != nil {

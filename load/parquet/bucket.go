@@ -61,59 +61,6 @@ func (b *Bucket) pointer(run string) pointer {
 	return pointer{Run: run, Prefix: b.at.Key(path.Join(snapshots, run))}
 }
 
-// inBucket is what the pointer shows.
-type inBucket struct {
-	run, etag string
-	manifest  *load.Manifest
-}
-
-// shown is the manifest; nil if nothing is published.
-func (p *inBucket) shown() *load.Manifest {
-	if p == nil {
-		return nil
-	}
-	return p.manifest
-}
-
-// readPointer returns what current.json says; nil if there is none.
-func (b *Bucket) readPointer(ctx context.Context) (*inBucket, error) {
-	o, err := b.at.Get(ctx, pointerName)
-	if errors.Is(err, bucket.ErrAbsent) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, refused(err)
-	}
-	var p pointer
-	if err := json.Unmarshal(o.Text, &p); err != nil || !load.ValidRun(p.Run) || p != b.pointer(p.Run) {
-		return nil, &load.Refusal{Err: fmt.Errorf("%s names no snapshot of this program", b.at.URL(pointerName))}
-	}
-	return &inBucket{run: p.Run, etag: o.ETag}, nil
-}
-
-// published reads pointer and manifest. A snapshot may go between the two, once
-// another is shown.
-func (b *Bucket) published(ctx context.Context) (*inBucket, error) {
-	for last := ""; ; {
-		p, err := b.readPointer(ctx)
-		if err != nil || p == nil {
-			return nil, err
-		}
-		o, err := b.at.Get(ctx, path.Join(snapshots, p.run, manifestName))
-		if errors.Is(err, bucket.ErrAbsent) && p.run != last {
-			last = p.run
-			continue
-		}
-		if err == nil {
-			p.manifest, err = parseManifest(o.Text, p.run)
-		}
-		if err != nil {
-			return nil, refused(fmt.Errorf("%s shows run %s, but its manifest can't be read: %w", b.at.URL(pointerName), p.run, err))
-		}
-		return p, nil
-	}
-}
-
 // refused makes a refusal of an error that trying again won't help, and says what will.
 func refused(err error) error {
 	if remedy := bucket.Remedy(err); remedy != "" && !load.Refuses(err) {
@@ -122,26 +69,22 @@ func refused(err error) error {
 	return err
 }
 
-// Published returns the manifest of the snapshot that current.json shows.
-func (b *Bucket) Published(ctx context.Context) (*load.Manifest, error) {
-	p, err := b.published(ctx)
-	return p.shown(), err
-}
-
 // Begin starts a publishing under a prefix of its own, or finds that there is
-// nothing to publish.
+// nothing to publish. The pointer's ETag is read before the snapshot is marked, so
+// that whoever takes the mark for dead, and puts the pointer anew, has made the
+// condition false on which this publishing could still be shown.
 func (b *Bucket) Begin(ctx context.Context, run load.Run, parts []load.Partition) (load.Stage, error) {
 	if err := context.Cause(ctx); err != nil {
 		return nil, err
 	}
-	before, err := b.published(ctx)
+	before, err := b.readStanding(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if err := load.Admit(run, before.shown()); err != nil {
+	if err := before.look().admits(run); err != nil {
 		return nil, err
 	}
-	if err := b.removeLeftovers(ctx, run.Mirror, before); err != nil {
+	if _, err := b.removeLeftovers(ctx, run.Mirror, before); err != nil {
 		return nil, refused(fmt.Errorf("remove what a dead run left: %w", err))
 	}
 	s, err := b.newStage(ctx, run, parts, before)
@@ -153,11 +96,12 @@ func (b *Bucket) Begin(ctx context.Context, run load.Run, parts []load.Partition
 
 // Recover removes what publishings of the mirror that died have left.
 func (b *Bucket) Recover(ctx context.Context, mirror string) error {
-	before, err := b.published(ctx)
+	before, err := b.readStanding(ctx)
 	if err != nil {
 		return err
 	}
-	return refused(b.removeLeftovers(ctx, mirror, before))
+	_, err = b.removeLeftovers(ctx, mirror, before)
+	return refused(err)
 }
 
 // marker stands beside a snapshot from before its first object until it is
@@ -172,40 +116,60 @@ type marker struct {
 func markerName(run string) string { return path.Join(snapshots, staging+run) }
 
 // removeLeftovers removes the snapshots of dead publishings, and the markers of
-// those that were shown.
-func (b *Bucket) removeLeftovers(ctx context.Context, mirror string, before *inBucket) error {
-	_, runs, err := b.runs(ctx)
+// those that were shown. A dead publishing's request to show its snapshot may still
+// be on its way: before anything is removed the pointer is put anew, so that such a
+// request is refused. Where there is no pointer the dead ones stay, whole as they
+// may be, until something is shown; it tells how many.
+func (b *Bucket) removeLeftovers(ctx context.Context, mirror string, before *inBucket) (left int, err error) {
+	_, marked, err := b.runs(ctx)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	for _, run := range runs {
-		if before != nil && before.run == run {
+	var dead []string
+	for _, run := range marked {
+		gone, err := b.isDead(ctx, run, mirror)
+		switch {
+		case err != nil:
+			return 0, err
+		case before != nil && before.named == run && before.isLost(): // it goes when something else is shown
+		case before != nil && before.named == run:
 			if err := b.at.Remove(ctx, markerName(run)); err != nil {
-				return err
+				return 0, err
 			}
-			continue
-		}
-		if err := b.removeDead(ctx, run, mirror); err != nil {
-			return err
+		case gone:
+			dead = append(dead, run)
 		}
 	}
-	return nil
+	if len(dead) == 0 || before == nil || before.etag == "" {
+		return len(dead), nil
+	}
+	if err := b.fence(ctx, before); err != nil {
+		return 0, err
+	}
+	for _, run := range dead {
+		if err := b.removeDead(ctx, run); err != nil {
+			return 0, err
+		}
+	}
+	return 0, nil
 }
 
-// removeDead removes a snapshot that was never shown, if nobody can be at work on it.
-func (b *Bucket) removeDead(ctx context.Context, run, mirror string) error {
+// isDead tells whether nobody can be at work on a snapshot that has a marker.
+func (b *Bucket) isDead(ctx context.Context, run, mirror string) (bool, error) {
 	o, err := b.at.Get(ctx, markerName(run))
 	if errors.Is(err, bucket.ErrAbsent) {
-		return nil
+		return false, nil
 	}
 	if err != nil {
-		return err
+		return false, err
 	}
 	var m marker
 	ours := json.Unmarshal(o.Text, &m) == nil && m.Mirror == mirror
-	if old := !o.Read.IsZero() && o.Read.Sub(o.Modified) > deadAfter; !ours && !old {
-		return nil
-	}
+	return ours || !o.Read.IsZero() && o.Read.Sub(o.Modified) > deadAfter, nil
+}
+
+// removeDead removes a snapshot that was never shown, and can't be any more.
+func (b *Bucket) removeDead(ctx context.Context, run string) error {
 	if err := b.at.Abandon(ctx, snapshotKey(run)); err != nil && !bucket.Refuses(err) { // few are allowed to list uploads
 		return err
 	}

@@ -20,6 +20,9 @@ import (
 // put; a signal leaves ten seconds for everything.
 const giveUpWait = 6 * time.Second
 
+// settleWait is how long it may take before to find out what became of the pointer.
+const settleWait = 3 * time.Second
+
 // bucketStage is a snapshot under construction in a bucket. If nothing has
 // changed it has no marker, and only counts what is written.
 type bucketStage struct {
@@ -32,22 +35,19 @@ type bucketStage struct {
 // newStage finds out which partitions are there already, and marks the snapshot
 // as being built.
 func (b *Bucket) newStage(ctx context.Context, run load.Run, parts []load.Partition, before *inBucket) (*bucketStage, error) {
-	sizes := map[string]int64{}
-	if before != nil {
+	var there objects
+	if before.look().shown() != nil {
 		var err error
-		if sizes, err = b.sizes(ctx, before.run); err != nil {
+		if there, err = b.sizes(ctx, before.run); err != nil {
 			return nil, err
 		}
 	}
-	book, err := newBook(run, b.Writer(), parts, before.shown(), func(f load.ManifestFile) bool {
-		size, ok := sizes[f.Path]
-		return ok && size == f.Bytes
-	})
+	book, err := newBook(run, b.Writer(), parts, before.look().shown(), there.has)
 	if err != nil {
 		return nil, err
 	}
 	s := &bucketStage{book: book, b: b, before: before}
-	if s.stands(before.shown()) {
+	if !before.look().isLost() && s.stands(before.look().shown()) {
 		if s.unchanged, err = s.viewsStand(ctx); err != nil {
 			return nil, err
 		}
@@ -58,9 +58,18 @@ func (b *Bucket) newStage(ctx context.Context, run load.Run, parts []load.Partit
 	return s, s.mark(ctx)
 }
 
+// objects are the sizes of a snapshot's objects.
+type objects map[string]int64
+
+// has tells whether a file is there, with its size.
+func (o objects) has(f load.ManifestFile) bool {
+	size, ok := o[f.Path]
+	return ok && size == f.Bytes
+}
+
 // sizes lists the objects of a run's snapshot.
-func (b *Bucket) sizes(ctx context.Context, run string) (map[string]int64, error) {
-	out := map[string]int64{}
+func (b *Bucket) sizes(ctx context.Context, run string) (objects, error) {
+	out := objects{}
 	for e, err := range b.at.List(ctx, snapshotKey(run), false) {
 		if err != nil {
 			return nil, err
@@ -219,18 +228,14 @@ type bucketReady struct {
 // Abort removes what was put.
 func (r *bucketReady) Abort(ctx context.Context) error { return r.s.discard(ctx) }
 
-// Commit puts current.json in the place of the one that was read at Begin, and
-// removes snapshots beyond those to keep. If it can't be told whether it was put,
-// the snapshot stays for the next run to judge.
+// Commit shows the snapshot by putting the pointer, and removes snapshots beyond
+// those to keep.
 func (r *bucketReady) Commit(ctx context.Context) (load.State, error) {
 	if err := context.Cause(ctx); err != nil {
 		return load.Failed, errors.Join(err, r.s.discard(ctx))
 	}
 	ctx = context.WithoutCancel(ctx)
 	state, err := r.commit(ctx)
-	if bucket.Unknown(err) {
-		r.s.marked = false
-	}
 	if state == load.Failed {
 		err = errors.Join(err, r.s.discard(ctx))
 	}
@@ -243,7 +248,7 @@ func (r *bucketReady) commit(ctx context.Context) (load.State, error) {
 	if err != nil {
 		return load.Failed, err
 	}
-	if before := s.before; (now == nil) != (before == nil) || now != nil && now.run != before.run {
+	if now.run != s.before.pointed().run {
 		return load.Failed, load.ErrOvertaken
 	}
 	if s.unchanged {
@@ -252,7 +257,7 @@ func (r *bucketReady) commit(ctx context.Context) (load.State, error) {
 	if err := s.present(ctx, r.manifest); err != nil {
 		return load.Failed, err
 	}
-	if err := r.show(ctx, now); err != nil {
+	if err := r.show(ctx); err != nil {
 		return load.Failed, err
 	}
 	s.marked = false
@@ -262,22 +267,48 @@ func (r *bucketReady) commit(ctx context.Context) (load.State, error) {
 	return load.Published, nil
 }
 
-// show puts the pointer.
-func (r *bucketReady) show(ctx context.Context, now *inBucket) error {
-	text, err := json.Marshal(r.s.b.pointer(r.s.run.Run))
+// show puts the pointer in the place of the one that Begin has read, and of no
+// later one, though it may show the same: who has put that may have taken this
+// snapshot for dead. After an error the snapshot may be removed, unless it is no
+// longer marked as this one's to remove.
+func (r *bucketReady) show(ctx context.Context) error {
+	s := r.s
+	text, err := s.b.pointerText(s.run.Run)
 	if err != nil {
 		return err
 	}
-	etag := ""
-	if now != nil {
-		etag = now.etag
+	_, err = s.b.putPointer(ctx, text, s.before.pointed().etag)
+	if !bucket.Unknown(err) {
+		return err
 	}
-	_, err = r.s.b.at.Swap(ctx, pointerName, append(text, '\n'), etag)
-	if errors.Is(err, bucket.ErrLost) {
-		return fmt.Errorf("%w: %w", load.ErrOvertaken, err)
+	// The request may still be carried out, and then show what was removed.
+	ctx, stop := context.WithTimeout(ctx, settleWait)
+	defer stop()
+	shown, settled := s.settle(ctx)
+	if shown {
+		return nil
 	}
-	if err != nil {
-		return fmt.Errorf("show the snapshot: %w", err)
+	s.marked = s.marked && settled
+	return fmt.Errorf("show the snapshot: %w", err)
+}
+
+// settle finds out what became of a request to show the snapshot of which no answer
+// came. settled says that it is not shown and can't be any more.
+func (s *bucketStage) settle(ctx context.Context) (shown, settled bool) {
+	before := s.before.pointed()
+	for range 2 {
+		now, err := s.b.readPointer(ctx)
+		switch {
+		case err != nil || now == pointed{}: // the next run judges it
+			return false, false
+		case now.run == s.run.Run:
+			return true, false
+		case now != before:
+			return false, true
+		}
+		if s.b.fence(ctx, &inBucket{standing{named: now.run}, now.etag}) == nil {
+			return false, true
+		}
 	}
-	return nil
+	return false, false
 }

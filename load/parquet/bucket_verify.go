@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
-	"fmt"
 	"io"
 	"path"
 
@@ -16,12 +15,12 @@ import (
 // Verify audits what is published in the bucket as [Verify] does in a folder.
 // One file at a time is fetched into the scratch folder.
 func (b *Bucket) Verify(ctx context.Context, each func(load.Finding) error) error {
-	p, err := b.published(ctx)
+	p, err := b.readStanding(ctx)
 	if err != nil {
 		return err
 	}
-	if p == nil {
-		return fmt.Errorf("%s: %w", b.at, ErrNothing)
+	if err := verifyLink(b.at.String(), p.look(), each); err != nil || p.manifest == nil {
+		return err
 	}
 	known, err := verifyFiles(ctx, p.manifest, each, func(t *schemas.Table, f load.ManifestFile) (int64, error) {
 		name := path.Join(snapshots, p.run, f.Path)

@@ -13,8 +13,9 @@
 // state, and a crash at any moment leaves the former one. Partitions that have
 // not changed are hard links to the files of the snapshot before.
 //
-// The files hold personal data: folders have mode 0750 and files 0640, less
-// what the umask takes. Give readers the group.
+// The files hold personal data: folders have mode 0750 and files 0640, whatever the
+// umask, and what was made otherwise is given these modes by the next publishing.
+// Give readers the group.
 //
 // # Buckets
 //
@@ -27,12 +28,23 @@
 // The marker is put before a snapshot's first object and goes after the pointer
 // is put, or after the snapshot was removed. So what has a marker and isn't shown
 // is at work or dead: dead if its mirror is the one that begins now, whose lock
-// it must have lost, or after a day. The pointer is put on the condition that it
-// is still the one that Begin has read. Unchanged files are copied on the server;
-// a new one is made in the scratch folder, without a name, and put with its
-// checksum. A pointer of which no answer came is read back; if that fails, too,
-// the snapshot stays, because a late request may still show it, and the next run
-// judges it.
+// it must have lost, or after a day. Unchanged files are copied on the server; a
+// new one is made in the scratch folder, without a name, and put with its checksum.
+//
+// The pointer is put on the condition that it is still the one that Begin has read,
+// by its ETag. Such a request may be stuck on its way and arrive long after its run
+// has given up. So nothing is removed before that condition has become false: who
+// removes a dead snapshot, or gives up after a request of which no answer came, puts
+// the pointer anew before, with the same run and other blanks at its end, which
+// change its ETag. Where there is no pointer yet nothing can make the condition of
+// the first one false: what is dead then stays until something is shown. A snapshot
+// of which that can't be brought about stays for the next run to judge.
+//
+// # What is lost
+//
+// Where the link or pointer is lost, leads nowhere, or to a broken manifest, what is
+// published is the newest snapshot that is whole: its manifest is valid, and its
+// files are there with their sizes. The next publishing mends the link.
 //
 // # Files
 //

@@ -63,15 +63,22 @@ func (d *Destination) eraseAllBut(published string) error {
 // Erase removes every snapshot but the published one, and what dead runs have
 // left. Where the bucket keeps versions of its objects, theirs stay.
 func (b *Bucket) Erase(ctx context.Context, mirror string) error {
-	now, err := b.published(ctx)
+	now, err := b.readStanding(ctx)
 	if err != nil {
 		return err
+	}
+	if now != nil && now.manifest == nil {
+		return fmt.Errorf("what is to be kept can't be told: %s; then erase again", now.lost)
 	}
 	if now != nil && now.manifest.Mirror != mirror {
 		return fmt.Errorf("run %s of mirror %s: %w", now.run, now.manifest.Mirror, load.ErrForeign)
 	}
-	if err := b.removeLeftovers(ctx, mirror, now); err != nil {
+	left, err := b.removeLeftovers(ctx, mirror, now)
+	if err != nil {
 		return refused(fmt.Errorf("remove what a dead run left: %w", err))
+	}
+	if left > 0 {
+		return fmt.Errorf("%d snapshots under %s are of runs that died, but may still be shown: run once, then erase again", left, b.at.URL(snapshots))
 	}
 	if now == nil {
 		return nil
