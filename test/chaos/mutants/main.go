@@ -3,8 +3,8 @@
 // docs/chaos.md.
 //
 // Disk: one copy of the tree's files (about 3 MB) in a temporary folder, and what
-// the go command keeps in its cache. The copies share the ClickHouse that `make
-// clickhouse` has installed.
+// the go command keeps in its cache. The copies share the servers that `make
+// clickhouse` and `make s3-server` have installed.
 package main
 
 import (
@@ -57,7 +57,7 @@ func run(ctx context.Context, only string, out *os.File) (err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	h := &hunt{tree: dir, out: out}
-	if err := errors.Join(h.copyTree(ctx), h.lendClickHouse()); err != nil {
+	if err := errors.Join(h.copyTree(ctx), h.lendServers()); err != nil {
 		return err
 	}
 	pattern, err := regexp.Compile(only)
@@ -113,21 +113,25 @@ func (h *hunt) copyTree(ctx context.Context) error {
 	return nil
 }
 
-// lendClickHouse gives the copy the library of this tree, which git doesn't know.
-func (h *hunt) lendClickHouse() error {
-	const modules = ".clickhouse/node_modules"
-	from, err := filepath.Abs(modules)
-	if err != nil {
-		return err
+// lendServers gives the copy what this tree has installed, and git doesn't know.
+func (h *hunt) lendServers() error {
+	for part, remedy := range map[string]string{".clickhouse/node_modules": "make clickhouse", ".s3/versitygw": "make s3-server"} {
+		from, err := filepath.Abs(part)
+		if err != nil {
+			return err
+		}
+		if _, err := os.Stat(from); err != nil {
+			return fmt.Errorf("a server is missing, run %s: %w", remedy, err)
+		}
+		to := filepath.Join(h.tree, part)
+		if err := os.MkdirAll(filepath.Dir(to), 0o750); err != nil {
+			return err
+		}
+		if err := os.Symlink(from, to); err != nil {
+			return err
+		}
 	}
-	if _, err := os.Stat(from); err != nil {
-		return fmt.Errorf("there is no ClickHouse yet, run make clickhouse: %w", err)
-	}
-	to := filepath.Join(h.tree, modules)
-	if err := os.MkdirAll(filepath.Dir(to), 0o750); err != nil {
-		return err
-	}
-	return os.Symlink(from, to)
+	return nil
 }
 
 // mutant applies a patch, hunts and takes the patch back.
@@ -142,8 +146,11 @@ func (h *hunt) mutant(ctx context.Context, patch string) (found bool, err error)
 	defer func() { err = errors.Join(err, h.command(ctx, "git", "apply", "-R", name)) }()
 	began := time.Now()
 	search := h.search
-	if strings.HasPrefix(filepath.Base(patch), "clickhouse-") { // only there it can show
+	switch base := filepath.Base(patch); { // only there it can show
+	case strings.HasPrefix(base, "clickhouse-"):
 		search = h.searchClickHouse
+	case strings.HasPrefix(base, "s3-"):
+		search = h.searchS3
 	}
 	c, err := search(ctx)
 	if err != nil {
@@ -185,6 +192,18 @@ func (h *hunt) searchClickHouse(ctx context.Context) (*catch, error) {
 	const batch, most = 4, 24
 	for first := 1; first < most; first += batch {
 		c, err := h.play(ctx, "TestClickHouse", first, first+batch-1, "-chaos.clickhouse="+strconv.Itoa(batch))
+		if c != nil || err != nil {
+			return c, err
+		}
+	}
+	return nil, nil
+}
+
+// searchS3 plays seeds with a real S3 server.
+func (h *hunt) searchS3(ctx context.Context) (*catch, error) {
+	const batch, most = 8, 40
+	for first := 1; first < most; first += batch {
+		c, err := h.play(ctx, "TestS3", first, first+batch-1, "-chaos.s3="+strconv.Itoa(batch))
 		if c != nil || err != nil {
 			return c, err
 		}
