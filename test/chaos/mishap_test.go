@@ -23,7 +23,7 @@ const otherProject = "67890"
 // two nights. None of them may change what readers see.
 func mishaps() []string {
 	return []string{
-		"older", "older, adopted", "removed", "another project", "another address", "another's mirror",
+		"older", "older", "older, adopted", "removed", "another project", "another address", "another's mirror",
 		"linked file", "linked folder", "hard link", "removed, and the link lost", "removed, and the link dangling", "broken manifest",
 	}
 }
