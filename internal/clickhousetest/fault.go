@@ -33,6 +33,9 @@ type Fault struct {
 	Nth int
 	// Always strikes again and again; otherwise a fault strikes once.
 	Always bool
+	// Twice lets what a Late fault holds arrive two times, one after the other, as
+	// a proxy does that tries again.
+	Twice bool
 	// Do is called when the fault strikes, before the bytes that it holds back
 	// go on: to kill a server at this very moment, say.
 	Do func()

@@ -132,7 +132,7 @@ func (k *link) forward(w *watch, to net.Conn, chunk []byte) bool {
 	}
 	switch f.Action {
 	case Late:
-		k.late(chunk[pass:])
+		k.late(chunk[pass:], f.Twice)
 		return false
 	case Swallow:
 		k.mu.Lock()
@@ -149,7 +149,7 @@ func (k *link) forward(w *watch, to net.Conn, chunk []byte) bool {
 }
 
 // late ends the client's side and sends the server these bytes when they are released.
-func (k *link) late(rest []byte) {
+func (k *link) late(rest []byte, twice bool) {
 	k.once.Do(func() {
 		close(k.gone)
 		_ = k.client.Close()
@@ -163,6 +163,14 @@ func (k *link) late(rest []byte) {
 	k.proxy.late = append(k.proxy.late, k)
 	k.proxy.mu.Unlock()
 	<-k.release
+	k.arrive(rest)
+	if twice {
+		k.arrive(rest)
+	}
+}
+
+// arrive sends the server what came late, and waits for its answer.
+func (k *link) arrive(rest []byte) {
 	select {
 	case <-k.answered: // to what came before
 	default:

@@ -385,6 +385,17 @@ func TestLate(t *testing.T) {
 	if got := <-e.got; got != "firstsecond" {
 		t.Errorf("the server received %q", got)
 	}
+	p.Set(Fault{Match: "again", Action: Late, Twice: true})
+	if _, err := dial(t, p.Addr).Write([]byte("again")); err != nil {
+		t.Fatal(err)
+	}
+	for p.Held() == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	p.Release()
+	if got := <-e.got; got != "againagain" {
+		t.Errorf("the server received %q", got)
+	}
 	p.Set(Fault{Match: "third", Action: Late})
 	if _, err := dial(t, p.Addr).Write([]byte("third")); err != nil { // ends with the proxy
 		t.Fatal(err)
