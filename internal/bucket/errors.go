@@ -95,6 +95,8 @@ var remedies = map[string]string{
 const (
 	remedyCondition   = "give a bucket of a server that knows If-Match and If-None-Match on writes: without them two writers could write over one another"
 	remedyUnsigned    = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or give the machine a role"
+	remedyLogin       = "run aws sso login, or correct the path of the file in the AWS configuration"
+	remedyRole        = "allow the role of the profile, the pod or the token to be taken (sts:AssumeRole), or correct its name"
 	remedyCertificate = "the server's certificate is not trusted: name its authority's file in AWS_CA_BUNDLE, or correct AWS_ENDPOINT_URL_S3"
 )
 
@@ -112,9 +114,11 @@ func (b *Bucket) wrap(ctx context.Context, op, object string, err error) error {
 		e.Err = fmt.Errorf("%w: %w", cause, secrets.Error(err))
 		return e
 	}
-	if errors.Is(err, errNoCredentials) {
-		e.Remedy = remedyUnsigned
-		return e
+	for kind, remedy := range map[error]string{errNoCredentials: remedyUnsigned, errNoLogin: remedyLogin, errNoFile: remedyLogin, errNoRole: remedyRole} {
+		if errors.Is(err, kind) {
+			e.Remedy = remedy
+			return e
+		}
 	}
 	if isUntrusted(err) {
 		e.Remedy = remedyCertificate

@@ -42,7 +42,7 @@ type Object struct {
 func (b *Bucket) Get(ctx context.Context, object string) (Object, error) {
 	ctx, stop := limited(ctx, 0)
 	defer stop()
-	if err := b.signs(); err != nil {
+	if err := b.signs(ctx); err != nil {
 		return Object{}, b.wrap(ctx, "read", object, err)
 	}
 	body, info, head, err := b.core.GetObject(ctx, b.name, b.Key(object), minio.GetObjectOptions{})
@@ -69,7 +69,7 @@ func (b *Bucket) Get(ctx context.Context, object string) (Object, error) {
 func (b *Bucket) Fetch(ctx context.Context, object string, size int64, w io.Writer) error {
 	ctx, stop := limited(ctx, size)
 	defer stop()
-	if err := b.signs(); err != nil {
+	if err := b.signs(ctx); err != nil {
 		return b.wrap(ctx, "read", object, err)
 	}
 	body, info, _, err := b.core.GetObject(ctx, b.name, b.Key(object), minio.GetObjectOptions{})
@@ -92,7 +92,7 @@ func (b *Bucket) Fetch(ctx context.Context, object string, size int64, w io.Writ
 func (b *Bucket) Put(ctx context.Context, object string, r io.Reader, size int64, sum256 string) error {
 	ctx, stop := limited(ctx, size)
 	defer stop()
-	if err := b.signs(); err != nil {
+	if err := b.signs(ctx); err != nil {
 		return b.wrap(ctx, "write", object, err)
 	}
 	sum, err := hex.DecodeString(sum256)
@@ -169,7 +169,7 @@ func hideLost(err error) error {
 func (b *Bucket) swap(ctx context.Context, object string, text []byte, etag string) (string, error) {
 	ctx, stop := limited(ctx, 0)
 	defer stop()
-	if err := b.signs(); err != nil {
+	if err := b.signs(ctx); err != nil {
 		return "", b.wrap(ctx, "replace", object, err)
 	}
 	sum := sha256.Sum256(text)
@@ -190,7 +190,7 @@ func (b *Bucket) swap(ctx context.Context, object string, text []byte, etag stri
 func (b *Bucket) Copy(ctx context.Context, from, to string, size int64) error {
 	ctx, stop := limited(ctx, size)
 	defer stop()
-	if err := b.signs(); err != nil {
+	if err := b.signs(ctx); err != nil {
 		return b.wrap(ctx, "copy to", to, err)
 	}
 	src := minio.CopySrcOptions{Bucket: b.name, Object: b.Key(from)}
@@ -217,7 +217,7 @@ func (b *Bucket) List(ctx context.Context, begin string, level bool) iter.Seq2[E
 	return func(yield func(Entry, error) bool) {
 		ctx, stop := limited(ctx, 0)
 		defer stop()
-		if err := b.signs(); err != nil {
+		if err := b.signs(ctx); err != nil {
 			yield(Entry{}, b.wrap(ctx, "list", begin, err))
 			return
 		}
@@ -240,7 +240,7 @@ func (b *Bucket) List(ctx context.Context, begin string, level bool) iter.Seq2[E
 func (b *Bucket) Remove(ctx context.Context, object string) error {
 	ctx, stop := limited(ctx, 0)
 	defer stop()
-	if err := b.signs(); err != nil {
+	if err := b.signs(ctx); err != nil {
 		return b.wrap(ctx, "remove", object, err)
 	}
 	err := b.wrap(ctx, "remove", object, b.client.RemoveObject(ctx, b.name, b.Key(object), minio.RemoveObjectOptions{}))

@@ -7,7 +7,7 @@ import (
 )
 
 var (
-	namePattern   = regexp.MustCompile(`^[a-z0-9_-]+$`)
+	namePattern   = regexp.MustCompile(`^[a-z0-9_-]{1,100}$`)
 	metricPattern = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
 )
 
@@ -43,7 +43,7 @@ func pipelineTable(dir string) table[Pipeline] {
 		where:    "in a pipeline",
 		required: []string{"name", "project", "load"},
 		keys: []key[Pipeline]{
-			leaf("name", func(p *Pipeline) *string { return &p.Name }, matching(namePattern, "small letters a-z, digits, _ and -")),
+			leaf("name", func(p *Pipeline) *string { return &p.Name }, matching(namePattern, "at most 100 small letters a-z, digits, _ and -")),
 			needing(NeedProject|NeedAPI|NeedTransform|NeedLoad, leaf("project", func(p *Pipeline) *string { return &p.Project }, project)),
 			group("api", NeedAPI, func(p *Pipeline) *API { return &p.API }, apiTable(dir)),
 			group("extract", NeedAPI, func(p *Pipeline) *Extract { return &p.Extract }, extractTable()),

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -140,13 +141,17 @@ func secretFile[T any](name string, need Need, dir string, at func(*T) *string, 
 	return key[T]{name: name, need: need, set: set, show: show}
 }
 
-// readSecret gives a file's text without its last line break.
+// readSecret gives a file's text without its last line break and without the byte
+// order mark that editors on Windows put before it.
 func readSecret(path string) (string, error) {
 	data, err := readBounded(path, maxSecretFile)
 	if err != nil {
 		return "", fmt.Errorf("cannot be read: %w", err)
 	}
-	text, cut := strings.CutSuffix(string(data), "\n")
+	if bytes.HasPrefix(data, []byte("\xff\xfe")) || bytes.HasPrefix(data, []byte("\xfe\xff")) {
+		return "", fmt.Errorf("names a file in UTF-16: save %s as UTF-8", path)
+	}
+	text, cut := strings.CutSuffix(strings.TrimPrefix(string(data), "\ufeff"), "\n")
 	if cut {
 		text = strings.TrimSuffix(text, "\r")
 	}

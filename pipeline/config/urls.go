@@ -2,15 +2,23 @@ package config
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"net/url"
 	"path"
+	"regexp"
 	"strconv"
 	"strings"
 	"unicode"
 )
 
-const s3Scheme = "s3://"
+const (
+	s3Scheme  = "s3://"
+	maxPrefix = 700 // of the 1,024 bytes of a key
+)
+
+// bucketPattern takes what old buckets and servers of one's own have for names, too.
+var bucketPattern = regexp.MustCompile(`^[A-Za-z0-9._-]{3,255}$`)
 
 func isControl(r rune) bool { return unicode.IsControl(r) }
 
@@ -81,6 +89,12 @@ func s3URL(s scalar) (string, error) {
 	bucket, prefix, _ := strings.Cut(strings.TrimPrefix(s.text, s3Scheme), "/")
 	if !strings.HasPrefix(s.text, s3Scheme) || bucket == "" || strings.ContainsFunc(s.text, isControl) {
 		return "", s.wants("a URL such as s3://bucket/prefix")
+	}
+	if strings.ContainsAny(bucket, "@:") {
+		return "", errors.New("wants s3://bucket/prefix without credentials: they come from the environment (docs/configuration.md, S3)")
+	}
+	if !bucketPattern.MatchString(bucket) || len(prefix) > maxPrefix {
+		return "", s.wants(fmt.Sprintf("s3://bucket/prefix with 3 to 255 of a-z, 0-9, . and - in the bucket's name, and at most %d bytes in the prefix", maxPrefix))
 	}
 	return s3Scheme + path.Join(bucket, path.Clean("/"+prefix)), nil
 }

@@ -158,6 +158,13 @@ func zone(s scalar) (*time.Location, error) {
 	return at, nil
 }
 
+// Bounds of paths: what is made beside and below them has longer names, and systems
+// take 255 bytes of a name and 4,096 of a path.
+const (
+	maxName = 200
+	maxPath = 3000
+)
+
 // filePath takes a path; a relative one counts from dir.
 func filePath(dir string) func(scalar) (string, error) {
 	return func(s scalar) (string, error) {
@@ -166,10 +173,16 @@ func filePath(dir string) func(scalar) (string, error) {
 			return "", s.wants("a path")
 		case strings.ContainsFunc(s.text, isControl):
 			return "", s.wants("a path without control characters")
-		case filepath.IsAbs(s.text):
-			return filepath.Clean(s.text), nil
 		}
-		return filepath.Join(dir, s.text), nil
+		path := filepath.Clean(s.text)
+		if !filepath.IsAbs(path) {
+			path = filepath.Join(dir, path)
+		}
+		isLong := func(name string) bool { return len(name) > maxName }
+		if len(path) > maxPath || slices.ContainsFunc(strings.Split(path, string(filepath.Separator)), isLong) {
+			return "", fmt.Errorf("wants a path of at most %d bytes, and %d in each of its names", maxPath, maxName)
+		}
+		return path, nil
 	}
 }
 
