@@ -74,14 +74,16 @@ lint: ## go vet, the import rules and the house style
 
 SEEDS ?= 1000
 .PHONY: chaos
-chaos: clickhouse ## try to make it lie: SEEDS schedules in process, 300 and more kills of the program, 100 worlds with ClickHouse (docs/chaos.md)
+chaos: clickhouse s3-server ## try to make it lie: SEEDS schedules in process, 300 and more kills of the program, clocks that are set, 100 worlds with ClickHouse, 100 with S3 (docs/chaos.md)
 	@bash test/chaos/install.sh
 	go test ./test/chaos -count=1 -v -timeout=120m -run='^TestChaos$$' -chaos.seeds=$(SEEDS) $(ARGS) | grep -v -e '^=== ' -e '--- PASS: TestChaos/'
 	go test ./test/chaos -count=1 -v -timeout=120m -run='^TestProgram$$' -chaos.programs=60 -chaos.kills=6 $(ARGS) | grep -v -e '^=== ' -e '--- PASS: TestProgram/'
+	go test ./test/chaos -count=1 -v -timeout=120m -run='^TestClocks$$' -chaos.clocks=20 $(ARGS) | grep -v -e '^=== ' -e '--- PASS: TestClocks/'
+	go test ./test/chaos -count=1 -v -timeout=120m -run='^TestS3$$' -chaos.s3=100 $(ARGS) | grep -v -e '^=== ' -e '--- PASS: TestS3/'
 	go test ./test/chaos -count=1 -v -timeout=120m -run='^TestClickHouse$$' -chaos.clickhouse=100 $(ARGS) | grep -v -e '^=== ' -e '--- PASS: TestClickHouse/'
 
 .PHONY: chaos-mutants
-chaos-mutants: clickhouse ## break copies of the program and see that the checker finds each: ARGS='-only NAME'
+chaos-mutants: clickhouse s3-server ## break copies of the program and see that the checker finds each: ARGS='-only NAME'
 	go run ./test/chaos/mutants $(ARGS)
 
 FUZZTIME ?= 1m

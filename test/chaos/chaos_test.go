@@ -24,6 +24,7 @@ var (
 	programsFlag   = flag.Int("chaos.programs", 4, "how many seeds to play with the real program")
 	clickhouseFlag = flag.Int("chaos.clickhouse", 4, "how many seeds to play with the real program and a real ClickHouse")
 	bucketsFlag    = flag.Int("chaos.s3", 4, "how many seeds to play with the real program and a real S3 server")
+	clocksFlag     = flag.Int("chaos.clocks", 0, "how many seeds to play with the real program and a clock that is set")
 	killsFlag      = flag.Int("chaos.kills", 3, "how many runs of a night of the real program are killed")
 	patience       = flag.Duration("chaos.shrink", 45*time.Second, "how long to look for a smaller schedule that fails too")
 )

@@ -28,6 +28,8 @@ type facts struct {
 	real      bool // the real program
 	struck    bool // something came between it and ClickHouse, or S3
 	bucket    bool // it is S3
+	clock     bool // the program's can be set
+	ahead     time.Duration
 }
 
 // disturbed tells whether answers in flight may have been lost.
@@ -142,7 +144,7 @@ func (f *facts) report1(v *verdict, o *outcome, m *model) {
 		return
 	}
 	never := m.never(f.end)
-	v.that(r.Feeds.NeverFetched == never, "the report says %d feeds were never read, there are %d", r.Feeds.NeverFetched, never)
+	v.that(r.Feeds.NeverFetched == never || f.step.ClockTo != 0, "the report says %d feeds were never read, there are %d", r.Feeds.NeverFetched, never)
 	if r.ExitCode == 1 || r.ExitCode == 4 {
 		return
 	}
@@ -231,6 +233,10 @@ func (f *facts) fresh(v *verdict, c *client) {
 		v.add("exit code 0, but client %d has changed since it was read", c.id)
 	case f.step.Budget == 0 && f.step.Deadline == 0 && f.start.Sub(c.stored.at) > 20*time.Hour:
 		v.add("exit code 0, but client %d was read %v ago", c.id, f.start.Sub(c.stored.at))
+	case f.clock && f.step.ClockTo == 0 && c.stored.ahead > f.ahead+slow:
+		v.add("exit code 0, but client %d was read by a clock that was %v ahead", c.id, c.stored.ahead-f.ahead)
+	case f.clock && f.step.ClockTo == 0 && c.stored.ahead < f.ahead-20*time.Hour:
+		v.add("exit code 0, but client %d was read %v ago, by the clocks", c.id, f.ahead-c.stored.ahead)
 	case f.step.Full && c.stored.at.Before(f.fullSince.Truncate(time.Millisecond)):
 		v.add("exit code 0 of a full run, but client %d was read at %v, before %v", c.id, c.stored.at, f.fullSince)
 	}
@@ -368,7 +374,7 @@ func (s *snapshot) shows(m *model, want map[int64]rows) []string {
 		is := s.mirror[id]
 		v.that((is.gone != null) == c.gone, "client %d: gone_at is %s, gone %v", id, is.gone, c.gone)
 		at := null
-		if c.stored != nil {
+		if c.stored != nil && !c.stored.at.IsZero() {
 			at = c.stored.at.UTC().Format("2006-01-02T15:04:05.000Z")
 		}
 		v.that(is.fetched == at || !m.exact && (at == null) == (is.fetched == null), "client %d: feed_fetched_at is %s, want %s", id, is.fetched, at)

@@ -291,6 +291,9 @@ func (p *processes) steps() error {
 			return nil
 		}
 	}
+	if p.schedule.World.Clock { // its last step reads all, after all has changed
+		p.final()
+	}
 	return nil
 }
 
@@ -347,7 +350,11 @@ func (p *processes) ended() bool {
 
 // command is the program's command line for a step.
 func (p *processes) command(t *step, trace string) (*exec.Cmd, error) {
-	name, err := program()
+	build := program
+	if p.schedule.World.Clock {
+		build = clocked
+	}
+	name, err := build()
 	if err != nil {
 		return nil, err
 	}
@@ -377,6 +384,9 @@ func (p *processes) command(t *step, trace string) (*exec.Cmd, error) {
 
 // environ is the environment of the program; nil: this one's.
 func (p *processes) environ() []string {
+	if p.schedule.World.Clock {
+		return append(os.Environ(), clockVariable+"="+filepath.Join(p.dir, "clock"))
+	}
 	if p.shop == nil {
 		return nil
 	}
@@ -397,7 +407,9 @@ func (p *processes) run(t *step) (*facts, []string, error) {
 		p.model.fullSince = f.start
 	}
 	f.fullSince = p.model.fullSince
-	p.recorder.begin(nil)
+	if err := p.beginClock(f, t); err != nil {
+		return nil, nil, err
+	}
 	if err := p.recorder.server.SetFaults(t.Faults); err != nil {
 		return nil, nil, err
 	}

@@ -21,7 +21,8 @@ type exchange struct {
 	Client  int64
 	Offset  int
 	Began   time.Time
-	At      time.Time // when the answer began
+	At      time.Time     // when the answer began
+	Ahead   time.Duration // by which the program's clock was ahead of ours then
 	Status  int
 	Body    []byte
 	Torn    bool
@@ -35,10 +36,11 @@ type recorder struct {
 	event  func(n int) // at the n-th call of the run, before it is answered
 	gossip bool        // refusals name the client's email
 
-	mu   sync.Mutex
-	log  []*exchange
-	made int
-	all  []time.Time // of all calls, for the journal
+	mu    sync.Mutex
+	ahead time.Duration
+	log   []*exchange
+	made  int
+	all   []time.Time // of all calls, for the journal
 }
 
 // begin forgets the calls of the run before.
@@ -46,6 +48,13 @@ func (r *recorder) begin(event func(int)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.event, r.log, r.made = event, nil, 0
+}
+
+// setAhead notes that the program's clock was set.
+func (r *recorder) setAhead(d time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.ahead = d
 }
 
 // calls returns the calls of this run, in the order of their answers.
@@ -113,6 +122,7 @@ func (r *recorder) keep(x *exchange, c *capture) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	x.Ahead = r.ahead
 	r.log = append(r.log, x)
 }
 
@@ -195,7 +205,8 @@ type version struct {
 	feed  []byte // the array as sent
 	of    *truth // the rows that it must become
 	items int64
-	at    time.Time // when it was delivered; zero: never
+	at    time.Time     // when it was delivered; zero: never
+	ahead time.Duration // of the program's clock then
 }
 
 // page is what a list answer showed; nil if the answer was not whole.
@@ -243,7 +254,7 @@ func (x *exchange) delivered(book *book) *version {
 		return nil
 	}
 	if string(x.Body) == `{"feed":[],"status":"success"}` {
-		return &version{feed: []byte("[]"), of: book.nothing(x.Client), at: x.At}
+		return &version{feed: []byte("[]"), of: book.nothing(x.Client), at: x.At, ahead: x.Ahead}
 	}
 	for _, state := range x.States {
 		f, ok := state.Feed(x.Client)
@@ -254,7 +265,7 @@ func (x *exchange) delivered(book *book) *version {
 		if string(inner) == "{}" {
 			inner = []byte("[]")
 		}
-		return &version{feed: inner, of: book.of(state, x.Client), items: int64(len(f.Items)), at: x.At}
+		return &version{feed: inner, of: book.of(state, x.Client), items: int64(len(f.Items)), at: x.At, ahead: x.Ahead}
 	}
 	return nil
 }

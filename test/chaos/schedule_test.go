@@ -37,6 +37,7 @@ type place struct {
 	Campaigns   []int64 `json:"campaigns,omitempty"`
 	Workers     int     `json:"workers"`
 	ClickHouse  string  `json:"clickhouse,omitempty"` // where it stands among the destinations
+	Clock       bool    `json:"clock,omitempty"`      // the real program's can be set
 	S3          string  `json:"s3,omitempty"`         // what lies there: tables, or tables and copies of the mirror
 }
 
@@ -72,10 +73,11 @@ type step struct {
 
 	Moment *moment `json:"moment,omitempty"` // what happens between the real program and ClickHouse or S3
 
-	Clock  float64 `json:"clock,omitempty"`  // days by which our clock is ahead during it
-	Link   string  `json:"link,omitempty"`   // what has become of `current` before it, see vandalize
-	Mishap string  `json:"mishap,omitempty"` // instead of a run: what becomes of the mirror, see mishaps
-	Forget []int64 `json:"forget,omitempty"` // instead of a run: these clients are forgotten
+	Clock   float64 `json:"clock,omitempty"`    // days by which our clock is ahead during it
+	ClockTo float64 `json:"clock_to,omitempty"` // … and from the call At on
+	Link    string  `json:"link,omitempty"`     // what has become of `current` before it, see vandalize
+	Mishap  string  `json:"mishap,omitempty"`   // instead of a run: what becomes of the mirror, see mishaps
+	Forget  []int64 `json:"forget,omitempty"`   // instead of a run: these clients are forgotten
 
 	Clean bool `json:"clean,omitempty"` // nothing is wrong: it must bring everything
 }
