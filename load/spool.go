@@ -2,7 +2,9 @@ package load
 
 import (
 	"bufio"
+	"crypto/rand"
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -78,7 +80,7 @@ func newSpool(dir string, maxPages int) (*Spool, error) {
 	if err := removeSpools(dir); err != nil {
 		return nil, fmt.Errorf("remove the spool of a dead run: %w", err)
 	}
-	f, err := os.CreateTemp(dir, spoolPrefix+"*") // 0600
+	f, err := createSpool(dir)
 	if err != nil {
 		return nil, fmt.Errorf("make the spool: %w", err)
 	}
@@ -88,8 +90,27 @@ func newSpool(dir string, maxPages int) (*Spool, error) {
 	return &Spool{file: f, out: bufio.NewWriterSize(f, writeBuffer), parts: map[partKey]*part{}, maxPages: maxPages}, nil
 }
 
-// spoolPrefix begins the names that spools have for a moment.
-const spoolPrefix = ".spool-"
+// The names that spools have for a moment: the prefix, and 32 hexadecimal digits.
+const (
+	spoolPrefix = ".spool-"
+	spoolDigits = 32
+)
+
+// createSpool makes a file for its owner alone.
+func createSpool(dir string) (*os.File, error) {
+	var id [spoolDigits / 2]byte
+	if _, err := rand.Read(id[:]); err != nil {
+		return nil, err
+	}
+	return os.OpenFile(filepath.Join(dir, spoolPrefix+hex.EncodeToString(id[:])), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+}
+
+// isSpool tells whether a file is a spool's. Whatever only begins like one is
+// somebody else's.
+func isSpool(e fs.DirEntry) bool {
+	digits, ok := strings.CutPrefix(e.Name(), spoolPrefix)
+	return ok && e.Type().IsRegular() && len(digits) == spoolDigits && strings.Trim(digits, "0123456789abcdef") == ""
+}
 
 // removeSpools unlinks the files of runs that died between making and unlinking
 // one. That of a living run is about to be unlinked anyway.
@@ -99,7 +120,7 @@ func removeSpools(dir string) error {
 		return err
 	}
 	for _, e := range entries {
-		if !e.IsDir() && strings.HasPrefix(e.Name(), spoolPrefix) {
+		if isSpool(e) {
 			if err := remove(filepath.Join(dir, e.Name())); err != nil {
 				return err
 			}

@@ -2,9 +2,12 @@ package load_test
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/apache/arrow/go/v17/arrow"
@@ -135,11 +138,15 @@ func TestDigestIgnoresOrderAndBatches(t *testing.T) {
 
 func TestASpoolRemovesThoseOfDeadRuns(t *testing.T) {
 	dir := t.TempDir()
-	dead, other := filepath.Join(dir, ".spool-123"), filepath.Join(dir, "mirror.db")
-	for _, name := range []string{dead, other} {
-		if err := os.WriteFile(name, nil, 0o600); err != nil {
+	dead := ".spool-0123456789abcdef0123456789abcdef"
+	others := []string{".spool-0123456789abcdef0123456789abcdeg", ".spool-123", ".spool-notes", "mirror.db"}
+	for _, name := range append(others, dead) {
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
+	}
+	if err := os.Symlink("mirror.db", filepath.Join(dir, ".spool-"+strings.Repeat("a", 32))); err != nil {
+		t.Fatal(err)
 	}
 	s, err := load.NewSpool(dir)
 	if err != nil {
@@ -147,7 +154,10 @@ func TestASpoolRemovesThoseOfDeadRuns(t *testing.T) {
 	}
 	defer s.Close()
 	left, err := os.ReadDir(dir)
-	if err != nil || len(left) != 1 || left[0].Name() != "mirror.db" {
+	if err != nil || len(left) != len(others)+1 {
 		t.Errorf("there are %v: %v", left, err)
+	}
+	if _, err := os.Lstat(filepath.Join(dir, dead)); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("%s is still there: %v", dead, err)
 	}
 }

@@ -333,6 +333,10 @@ func (c *checker) destination(ctx context.Context, d destination) {
 			c.say(bad("destination", err, "bring back the mirror that published it, or give another path; if this pipeline is to take over, run once with --adopt"))
 			return
 		}
+		if m.Unlinked != "" {
+			c.say(good("destination", "%s has run %s, but readers are not led to it: %s", d, m.Run, m.Unlinked))
+			return
+		}
 		c.say(good("destination", "%s shows run %s", d, m.Run))
 	}
 }

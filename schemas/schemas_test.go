@@ -103,4 +103,8 @@ func TestDuckDBScriptNamesItsFiles(t *testing.T) {
 	if strings.ContainsAny(strings.ReplaceAll(script, "'{", ""), "{}") {
 		t.Error("a placeholder was left")
 	}
+	script = DuckDBViews(func(*Table) []string { return []string{`/a*b?c[12]d]e{f,g}/"h\i`} }, "UTC")
+	if want := `'/a[*]b[?]c[[]12]d]e{f,g}/"h\i'`; !strings.Contains(script, want) {
+		t.Errorf("a path with signs of patterns is not %s in\n%s", want, script)
+	}
 }

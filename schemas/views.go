@@ -70,7 +70,7 @@ func DuckDBViews(files func(t *Table) []string, reportZone string) string {
 			if i > 0 {
 				b.WriteString(",\n")
 			}
-			b.WriteString("  " + quotePath(f))
+			b.WriteString("  " + quotePath(literalGlob(f)))
 		}
 		b.WriteString("\n], hive_partitioning = false);\n")
 		fmt.Fprintf(&b, "COMMENT ON VIEW %s IS %s;\n", t.Name, quotePath(t.Comment))
@@ -79,6 +79,12 @@ func DuckDBViews(files func(t *Table) []string, reportZone string) string {
 		fmt.Fprintf(&b, "\n%s;\nCOMMENT ON VIEW %s IS %s;\n", v.SQL, v.Name, quotePath(v.Comment))
 	}
 	return b.String()
+}
+
+// literalGlob is a pattern of DuckDB's that only this path matches. A backslash can't
+// be told from a slash in one, so a path must not hold both it and a sign of a pattern.
+func literalGlob(path string) string {
+	return strings.NewReplacer("*", "[*]", "?", "[?]", "[", "[[]").Replace(path)
 }
 
 // quotePath writes a text as a DuckDB literal, in which a backslash is a backslash.

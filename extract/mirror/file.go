@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+
+	"roistat-etl/internal/folder"
 )
 
 // ErrRemoved says that somebody removed or replaced a mirror's file, or its lock,
@@ -66,7 +68,7 @@ func RealPath(path string) (string, error) {
 }
 
 func makeFolder(path string) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+	if err := folder.Make(filepath.Dir(path), 0o700); err != nil {
 		return fmt.Errorf("make the mirror's folder: %w", err)
 	}
 	return nil

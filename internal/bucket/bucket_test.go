@@ -230,3 +230,13 @@ func TestWhereToAsk(t *testing.T) {
 		}
 	}
 }
+
+// Credentials in an address would be shown wherever the address is.
+func TestAnAddressHoldsNoCredentials(t *testing.T) {
+	for _, target := range []string{"s3://AKEXAMPLE:hunter2@bucket/p", "s3://AKEXAMPLE:hun/ter2@bucket", "s3://hunter2@bucket", "AKEXAMPLE:hunter2@bucket/p"} {
+		b, err := Open(target)
+		if !errors.Is(err, ErrCredentials) || strings.Contains(err.Error(), "ter2") {
+			t.Errorf("%v, %v", b, err)
+		}
+	}
+}

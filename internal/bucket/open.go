@@ -3,6 +3,7 @@ package bucket
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -36,9 +37,9 @@ type Bucket struct {
 // Open makes a bucket of s3://bucket/prefix and the environment. It asks nobody.
 // The caller closes it.
 func Open(target string) (*Bucket, error) {
-	name, prefix, _ := strings.Cut(strings.TrimPrefix(target, Scheme), "/")
-	if !strings.HasPrefix(target, Scheme) || name == "" {
-		return nil, fmt.Errorf("%q is no address such as s3://bucket/prefix", target)
+	name, prefix, err := parse(target)
+	if err != nil {
+		return nil, err
 	}
 	set, err := readSettings()
 	if err != nil {
@@ -61,6 +62,23 @@ func Open(target string) (*Bucket, error) {
 	}
 	b.core = minio.Core{Client: b.client}
 	return b, nil
+}
+
+// ErrCredentials says that an address holds credentials, which would be shown
+// wherever the address is.
+var ErrCredentials = errors.New("the address of a bucket must hold no credentials: s3://bucket/prefix; they belong in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or in ~/.aws/credentials")
+
+// parse takes s3://bucket/prefix apart. What may be a secret is in no error.
+func parse(target string) (name, prefix string, err error) {
+	rest, ok := strings.CutPrefix(target, Scheme)
+	name, prefix, _ = strings.Cut(rest, "/")
+	switch {
+	case strings.ContainsAny(name, "@:"):
+		return "", "", ErrCredentials
+	case !ok || name == "":
+		return "", "", fmt.Errorf("%q is no address such as s3://bucket/prefix", target)
+	}
+	return name, prefix, nil
 }
 
 // Close lets go of idle connections.

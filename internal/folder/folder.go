@@ -13,13 +13,15 @@ import (
 
 // Make makes a folder and the parents that it lacks, gives each the mode, and
 // makes that durable. A folder that is there already stays as it is.
-func Make(name string, mode fs.FileMode) error {
+func Make(name string, mode fs.FileMode) error { return makeSynced(name, mode, Sync) }
+
+func makeSynced(name string, mode fs.FileMode, sync func(string) error) error {
 	made, err := MakeAll(name, mode, Allow)
 	if err != nil {
 		return err
 	}
 	for _, dir := range made {
-		if err := Sync(filepath.Dir(dir)); err != nil {
+		if err := sync(filepath.Dir(dir)); err != nil {
 			return err
 		}
 	}

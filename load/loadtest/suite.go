@@ -107,6 +107,9 @@ func (tr *trial) expect(ctx context.Context, run string, want Content) error {
 	if shown := shownRun(m); shown != run {
 		return fmt.Errorf("run %q is published, not %q", shown, run)
 	}
+	if m != nil && m.Unlinked != "" {
+		return fmt.Errorf("readers are not led to run %q: %s", run, m.Unlinked)
+	}
 	got, err := tr.h.Read(ctx)
 	if err != nil {
 		return fmt.Errorf("read what is published: %w", err)

@@ -16,7 +16,7 @@ import (
 )
 
 // mending is what helps where readers are led to no whole snapshot.
-const mending = "the next run mends it, `run --no-extract` at once and without a call"
+const mending = "the next run mends it, `roistat-etl verify --repair` at once and without a call"
 
 // standing is what a destination shows or, where readers are led to nothing
 // whole, the newest whole snapshot that is left.
