@@ -88,7 +88,9 @@ func withComment(c Column) string {
 }
 
 // Ident writes a name for ClickHouse.
-func Ident(name string) string { return "`" + strings.ReplaceAll(name, "`", "``") + "`" }
+func Ident(name string) string {
+	return "`" + strings.NewReplacer(`\`, `\\`, "`", "``").Replace(name) + "`"
+}
 
 // bookkeeping are the two tables that exist in ClickHouse alone, to say what was published when.
 const bookkeepingRuns = "CREATE TABLE IF NOT EXISTS `_runs`\n" + `(

@@ -9,6 +9,8 @@ import (
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/proto"
+	"github.com/apache/arrow/go/v17/arrow/array"
+	"github.com/apache/arrow/go/v17/arrow/memory"
 
 	"roistat-etl/load"
 	"roistat-etl/schemas"
@@ -40,14 +42,23 @@ func (c *checks) say(what, detail, remedy string, err error) bool {
 }
 
 func (c *checks) all(ctx context.Context) {
-	conn, err := c.d.connect(ctx, "", false)
-	if !c.say("clickhouse", c.d.target+" answers", "see that the server is up, and that host, port, user and password are right", err) {
+	if !c.greet(ctx) {
+		return
+	}
+	settings, err := c.d.allowedSettings(ctx)
+	var forbidden *settingsError
+	if errors.As(err, &forbidden) {
+		c.say("settings", "", forbidden.remedy(), err)
+		return
+	}
+	var conn driver.Conn
+	if err == nil {
+		conn, err = c.d.connect(ctx, "", settings)
+	}
+	if !c.say("settings", fmt.Sprintf("%d of %d may be set", len(settings), len(statementSettings())), remedyFor(err), err) {
 		return
 	}
 	defer conn.Close() //nolint:errcheck // it was only asked
-	if !c.version(conn) {
-		return
-	}
 	engine, err := c.d.engine(ctx, conn)
 	if errors.Is(err, errNoDatabase) {
 		err = c.mayCreate(ctx, conn)
@@ -59,6 +70,31 @@ func (c *checks) all(ctx context.Context) {
 		return
 	}
 	c.rights(ctx)
+}
+
+// greet sees that the server answers, and that it is new enough.
+func (c *checks) greet(ctx context.Context) bool {
+	conn, err := c.d.connect(ctx, "", nil)
+	if !c.say("clickhouse", c.d.target+" answers", remedyFor(err), err) {
+		return false
+	}
+	defer conn.Close() //nolint:errcheck // it was only asked
+	return c.version(conn)
+}
+
+// remedyFor says what helps against an error of reaching the server.
+func remedyFor(err error) string {
+	switch code(err) {
+	case 192, 193, 194, 516:
+		return "give the user and the password that the server knows"
+	case 195:
+		return "let the server's users.xml admit this machine's address"
+	case 201, 202, 745:
+		return "the server is at its limit of queries for this user: try again later, or raise the limit"
+	case 0:
+		return "see that the server is up, and that host and port are right"
+	}
+	return "see the server's message"
 }
 
 func (c *checks) version(conn driver.Conn) bool {
@@ -151,27 +187,68 @@ func (c *checks) unaltered(ctx context.Context) {
 	}
 }
 
-// trial does what a publishing does, with tables of its own.
+// trial does what a publishing does, with tables of its own: they are made, filled,
+// counted and exchanged by the statements of a run, under the settings of a run.
 func (c *checks) trial(ctx context.Context) (err error) {
 	var b [4]byte
 	if _, err := rand.Read(b[:]); err != nil {
 		return err
 	}
 	name := "_check_" + hex.EncodeToString(b[:])
-	table, next, view := schemas.Ident(name), schemas.Ident(name+"_next"), schemas.Ident(name+"_view")
+	next, view := name+"_next", schemas.Ident(name+"_view")
 	defer func() {
 		ctx := context.WithoutCancel(ctx)
-		err = errors.Join(err, c.d.exec(ctx, "DROP VIEW IF EXISTS "+view), c.d.drop(ctx, name), c.d.drop(ctx, name+"_next"))
+		err = errors.Join(err, c.d.exec(ctx, "DROP VIEW IF EXISTS "+view), c.d.drop(ctx, name), c.d.drop(ctx, next))
 	}()
-	const body = " (n UInt8) ENGINE = MergeTree ORDER BY n COMMENT 'of roistat-etl check: may be dropped'"
+	t, m := schemas.Get(schemas.Orders), mark{"check", "check"}
+	for _, ddl := range []string{c.d.ddl(t, name, m), c.d.ddl(t, next, m)} {
+		if err := c.d.exec(ctx, ddl); err != nil {
+			return fmt.Errorf("make a table: %w", err)
+		}
+	}
+	if err := c.d.insertEmptyRow(ctx, t, name); err != nil {
+		return fmt.Errorf("insert a row: %w", err)
+	}
 	for _, query := range []string{
-		"CREATE TABLE " + table + body, "CREATE TABLE " + next + body, "INSERT INTO " + table + " VALUES (1)",
-		"ALTER TABLE " + next + " ATTACH PARTITION ID 'all' FROM " + table, "EXCHANGE TABLES " + table + " AND " + next,
-		"CREATE OR REPLACE VIEW " + view + " AS SELECT n FROM " + table,
+		"ALTER TABLE " + schemas.Ident(next) + " ATTACH PARTITION ID '" + emptyRowPartition + "' FROM " + schemas.Ident(name),
+		"EXCHANGE TABLES " + schemas.Ident(name) + " AND " + schemas.Ident(next),
+		"CREATE OR REPLACE VIEW " + view + " AS SELECT event_id FROM " + schemas.Ident(name),
 	} {
 		if err := c.d.exec(ctx, query); err != nil {
 			return err
 		}
 	}
+	counts, err := c.d.count(ctx, name)
+	if err != nil {
+		return err
+	}
+	digests, err := c.d.digest(ctx, t, name, []string{emptyRowPartition})
+	if err != nil {
+		return err
+	}
+	if n, d := counts[emptyRowPartition].rows, digests[emptyRowPartition].rows; n != 1 || d != 1 {
+		return refuse("one row was inserted, and the server counts %d and reads %d: see the settings and the row policies of the user %s", n, d, c.d.user)
+	}
 	return nil
+}
+
+// emptyRowPartition is the server's id of the partition of the row that
+// insertEmptyRow inserts: its time is 1970-01-01.
+const emptyRowPartition = "197001"
+
+// insertEmptyRow inserts a row as a run does.
+func (d *Destination) insertEmptyRow(ctx context.Context, t *schemas.Table, into string) error {
+	b := array.NewRecordBuilder(memory.NewGoAllocator(), t.Arrow())
+	defer b.Release()
+	for _, f := range b.Fields() {
+		f.AppendEmptyValue()
+	}
+	rec := b.NewRecord()
+	defer rec.Release()
+	i := &inserter{d: d, into: into, token: into, block: newBlock(t)}
+	err := i.block.add(rec)
+	if err == nil {
+		err = i.send(ctx)
+	}
+	return i.release(err)
 }

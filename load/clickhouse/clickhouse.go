@@ -17,6 +17,7 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
 	"roistat-etl/internal/endpoint"
+	"roistat-etl/internal/untrusted"
 	"roistat-etl/schemas"
 )
 
@@ -41,11 +42,17 @@ type Destination struct {
 	addr, user, password, database string
 	tls                            *tls.Config // nil: none
 	target                         string
+	secrets                        *untrusted.Secrets
 
-	mu    sync.Mutex
-	conn  driver.Conn  // nil: not opened yet
-	cloud bool         // ClickHouse Cloud; known once it is opened
-	idle  []*ch.Client // connections for blocks that nobody uses now
+	mu        sync.Mutex
+	conn      driver.Conn  // nil: not opened yet
+	cloud     bool         // ClickHouse Cloud; known once it is opened
+	settings  []setting    // that statements carry; known once it is opened
+	idle      []*ch.Client // connections for blocks that nobody uses now
+	stillRead []string     // tables that were dropped while somebody read them
+
+	socketMu sync.Mutex            // guards sockets; never held for long
+	sockets  map[net.Conn]struct{} // of the driver, that are open
 }
 
 // New makes a destination. It touches nothing. No error holds the password.
@@ -60,6 +67,7 @@ func New(o Options) (*Destination, error) {
 	}
 	d := &Destination{
 		user: cmp.Or(u.User.Username(), "default"), password: o.Password, database: strings.TrimPrefix(u.Path, "/"),
+		secrets: untrusted.NewSecrets(o.Password), sockets: map[net.Conn]struct{}{},
 	}
 	if d.database == "" || strings.Contains(d.database, "/") {
 		return nil, errors.New("the URL names no database")
@@ -136,20 +144,26 @@ func (d *Destination) open(ctx context.Context) (driver.Conn, error) {
 	if d.conn != nil {
 		return d.conn, nil
 	}
-	engine, err := d.exists(ctx)
+	settings, err := d.allowedSettings(ctx)
+	if err != nil {
+		return nil, err
+	}
+	d.settings = settings
+	engine, err := d.lookUpDatabase(ctx)
 	if err != nil {
 		return nil, err
 	}
 	d.cloud = engine == sharedDatabase
-	conn, err := d.connect(ctx, d.database, d.cloud)
+	conn, err := d.connect(ctx, d.database, settings)
 	d.conn = conn
 	return conn, err
 }
 
-// exists gives the database's engine. It fails with errNoDatabase if the database
-// is absent, or if the user may do nothing there, and refuses one of the wrong kind.
-func (d *Destination) exists(ctx context.Context) (engine string, err error) {
-	conn, err := d.connect(ctx, "", false)
+// lookUpDatabase gives the database's engine. It fails with errNoDatabase if the
+// database is absent, or if the user may do nothing there, and refuses one of the
+// wrong kind.
+func (d *Destination) lookUpDatabase(ctx context.Context) (engine string, err error) {
+	conn, err := d.connect(ctx, "", d.settings)
 	if err != nil {
 		return "", err
 	}
@@ -157,27 +171,31 @@ func (d *Destination) exists(ctx context.Context) (engine string, err error) {
 	return d.engine(ctx, conn)
 }
 
-// connect opens connections and tries one. In ClickHouse Cloud each may come to
-// another replica, which hears of a change a little later: there is only one, then,
-// for which statements queue, and what is read of the rows that blocks brought
-// waits until the replica has them.
-func (d *Destination) connect(ctx context.Context, database string, cloud bool) (driver.Conn, error) {
+// connect opens connections whose statements carry the settings, and tries one. In
+// ClickHouse Cloud each may come to another replica, which hears of a change a
+// little later: there is only one, then, for which statements queue, and what is
+// read of the rows that blocks brought waits until the replica has them.
+func (d *Destination) connect(ctx context.Context, database string, settings []setting) (_ driver.Conn, err error) {
+	defer recoverPanic(&err)
 	connections, wait := 4, dialTimeout
-	if cloud {
+	if d.cloud {
 		connections, wait = 1, readTimeout
 	}
 	conn, err := clickhouse.Open(&clickhouse.Options{
-		Addr: []string{d.addr}, TLS: d.tls,
+		Addr: []string{d.addr}, DialContext: d.dialSocket,
 		Auth:        clickhouse.Auth{Database: database, Username: d.user, Password: d.password},
 		DialTimeout: wait, ReadTimeout: readTimeout, MaxOpenConns: connections, MaxIdleConns: min(connections, 2),
 		ClientInfo: clickhouse.ClientInfo{Products: []struct{ Name, Version string }{{Name: clientName}}},
-		Settings:   clickhouse.Settings{"alter_sync": 1, "mutations_sync": 1, "async_insert": 0, "select_sequential_consistency": 1},
+		Settings:   forDriver(settings),
 	})
 	if err != nil {
 		return nil, err
 	}
-	if err := conn.Ping(ctx); err != nil {
-		return nil, errors.Join(classify(err), conn.Close())
+	defer context.AfterFunc(ctx, d.closeSockets)() // neither the greeting nor a ping heeds a context
+	hurried, stop := context.WithTimeoutCause(ctx, max(wait, pingWait), errNoAnswer)
+	defer stop()
+	if err := conn.Ping(hurried); err != nil {
+		return nil, errors.Join(d.explain(hurried, err), conn.Close())
 	}
 	return conn, nil
 }
@@ -187,32 +205,60 @@ func (d *Destination) create(ctx context.Context) (err error) {
 	if _, err := d.open(ctx); !errors.Is(err, errNoDatabase) {
 		return err
 	}
-	conn, err := d.connect(ctx, "", false)
+	conn, err := d.connect(ctx, "", d.settings)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, conn.Close()) }()
-	return classify(conn.Exec(ctx, "CREATE DATABASE IF NOT EXISTS "+schemas.Ident(d.database)))
+	return untilPossible(ctx, func() error {
+		return d.explain(ctx, conn.Exec(ctx, "CREATE DATABASE IF NOT EXISTS "+schemas.Ident(d.database)))
+	})
 }
 
-// exec runs a statement that returns nothing.
+// exec runs a statement that returns nothing, and that may be run twice. It is run
+// again where the server can't now.
 func (d *Destination) exec(ctx context.Context, query string) error {
+	return untilPossible(ctx, func() error { return d.execOnce(ctx, query) })
+}
+
+// execOnce runs a statement that returns nothing.
+func (d *Destination) execOnce(ctx context.Context, query string) (err error) {
+	defer recoverPanic(&err)
 	conn, err := d.open(ctx)
 	if err != nil {
 		return err
 	}
-	return classify(conn.Exec(ctx, query))
+	return d.explain(ctx, conn.Exec(ctx, query))
 }
 
-// query runs a question and gives its rows one by one.
+// query runs a question and gives its rows one by one. It is asked again where the
+// server can't now and has given none yet.
 func (d *Destination) query(ctx context.Context, query string, each func(scan func(...any) error) error) error {
+	begun := false
+	var failed error
+	err := untilPossible(ctx, func() error {
+		err := d.queryOnce(ctx, query, func(scan func(...any) error) error {
+			begun = true
+			return each(scan)
+		})
+		if begun {
+			failed = err
+			return nil
+		}
+		return err
+	})
+	return errors.Join(err, failed)
+}
+
+func (d *Destination) queryOnce(ctx context.Context, query string, each func(scan func(...any) error) error) (err error) {
+	defer recoverPanic(&err)
 	conn, err := d.open(ctx)
 	if err != nil {
 		return err
 	}
 	rows, err := conn.Query(ctx, query)
 	if err != nil {
-		return classify(err)
+		return d.explain(ctx, err)
 	}
 	defer rows.Close() //nolint:errcheck // Err says what went wrong
 	for rows.Next() {
@@ -220,26 +266,33 @@ func (d *Destination) query(ctx context.Context, query string, each func(scan fu
 			return err
 		}
 	}
-	return classify(rows.Err())
+	return d.explain(ctx, rows.Err())
 }
 
-// add inserts the rows that each gives into one of the tables that keep the books.
+// add inserts the rows that each gives into one of the tables that keep the books,
+// which are read so that a row that came twice counts once.
 func (d *Destination) add(ctx context.Context, table string, columns []string, each func(row func(...any) error) error) error {
+	err := untilPossible(ctx, func() error { return d.addOnce(ctx, table, columns, each) })
+	if err != nil {
+		return fmt.Errorf("write %s: %w", table, err)
+	}
+	return nil
+}
+
+func (d *Destination) addOnce(ctx context.Context, table string, columns []string, each func(row func(...any) error) error) (err error) {
+	defer recoverPanic(&err)
 	conn, err := d.open(ctx)
 	if err != nil {
 		return err
 	}
 	batch, err := conn.PrepareBatch(ctx, "INSERT INTO "+schemas.Ident(table)+" ("+columnList(columns)+")")
 	if err != nil {
-		return fmt.Errorf("write %s: %w", table, classify(err))
+		return d.explain(ctx, err)
 	}
 	if err := each(batch.Append); err != nil {
-		return errors.Join(fmt.Errorf("write %s: %w", table, err), batch.Abort())
+		return errors.Join(err, batch.Abort())
 	}
-	if err := batch.Send(); err != nil {
-		return fmt.Errorf("write %s: %w", table, classify(err))
-	}
-	return nil
+	return d.explain(ctx, batch.Send())
 }
 
 // quoted writes texts as a list of literals.

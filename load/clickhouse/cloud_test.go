@@ -70,11 +70,15 @@ func TestPublishAsInCloud(t *testing.T) {
 	if err := p.create(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	conn, err := p.connect(t.Context(), p.database, true)
+	if err := p.Close(); err != nil {
+		t.Fatal(err)
+	}
+	p.cloud, p.settings = true, statementSettings()
+	conn, err := p.connect(t.Context(), p.database, p.settings)
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.conn, p.cloud = conn, true
+	p.conn = conn
 	for i, seed := range []uint64{1, 2, 2} {
 		n := world(t, seed, 20)
 		outcomes, err := publish(t, p.Destination, run(i+1), n)

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"roistat-etl/internal/retry"
 	"roistat-etl/load"
 	"roistat-etl/schemas"
 )
@@ -33,7 +34,6 @@ func (r *ready) Commit(ctx context.Context) (load.State, error) {
 	if err := context.Cause(ctx); err != nil {
 		return load.Failed, err
 	}
-	ctx = context.WithoutCancel(ctx)
 	s := r.s
 	if s.unchanged {
 		return load.Unchanged, s.d.makeViews(ctx, s.run.ReportTimezone)
@@ -47,7 +47,8 @@ func (r *ready) Commit(ctx context.Context) (load.State, error) {
 	if err := s.d.swap(ctx, s.mark(), slices.Sorted(maps.Keys(s.build))); err != nil {
 		return load.Failed, s.halfway(ctx, err)
 	}
-	return load.Published, errors.Join(s.remark(ctx), s.discard(ctx), s.d.makeViews(ctx, s.run.ReportTimezone))
+	clear(s.build) // what they are called now is on its way out
+	return load.Published, errors.Join(s.remark(ctx), s.d.makeViews(ctx, s.run.ReportTimezone), s.d.dropRetired(ctx, s.run.Run))
 }
 
 // overtaken fails if other tables are shown than at the beginning.
@@ -89,8 +90,12 @@ func (s *stage) halfway(ctx context.Context, failed error) error {
 
 // remark gives the run to the tables in which nothing has changed.
 func (s *stage) remark(ctx context.Context) error {
+	now, err := s.d.inspect(ctx)
+	if err != nil {
+		return err
+	}
 	for _, t := range schemas.Tables() {
-		if _, built := s.build[t.ID]; built {
+		if live := now.live[t.ID]; live == nil || live.mark == s.mark() {
 			continue
 		}
 		if err := s.d.comment(ctx, t, s.mark()); err != nil {
@@ -138,59 +143,114 @@ func (s *stage) strike(ctx context.Context) error {
 	return err
 }
 
-// swap shows the run's tables to readers. Before each attempt it reads which
-// tables don't show the run yet: exchanged twice, a table would be the old one again.
+// swap shows the run's tables to readers, and takes those that were shown out of
+// reach of whatever may still be on its way. Before each attempt it reads which
+// tables don't show the run yet: exchanged twice, a table would be the old one
+// again. An exchange whose answer was lost may arrive at any later time, too: so
+// the tables that were exchanged get another name, and only then is looked whether
+// the run is shown.
 func (d *Destination) swap(ctx context.Context, m mark, ids []schemas.ID) (err error) {
 	pause := swapPause
-	for range swaps {
-		var done bool
-		if done, err = d.trySwap(ctx, m, ids); done || load.Refuses(err) {
+	for attempt := range swaps {
+		if err = d.exchangeTables(ctx, m, ids); err == nil {
+			err = d.retireTables(ctx, m, ids, attempt)
+		}
+		shown := false
+		if err == nil {
+			shown, err = d.allShow(ctx, m, ids)
+		}
+		if shown || load.Refuses(err) {
 			return err
 		}
-		if err != nil {
-			time.Sleep(pause)
-			pause *= 2
+		if stop := retry.Sleep(ctx, pause); stop != nil {
+			return errors.Join(stop, err)
 		}
+		pause *= 2
 	}
 	return cmp.Or(err, errors.New("the server says that it has swapped the tables, but they don't show the run"))
 }
 
-// trySwap makes one attempt; true if all tables show the run.
-func (d *Destination) trySwap(ctx context.Context, m mark, ids []schemas.ID) (bool, error) {
+// exchangeTables puts the run's tables in the place of those that don't show it yet.
+func (d *Destination) exchangeTables(ctx context.Context, m mark, ids []schemas.ID) error {
 	if err := d.settled(ctx); err != nil {
-		return false, err
+		return err
 	}
+	now, err := d.inspect(ctx)
+	if err != nil {
+		return err
+	}
+	var exchange, rename []string
+	for _, id := range ids {
+		name, live := schemas.Get(id).Name, now.live[id]
+		if live != nil && live.mark == m {
+			continue
+		}
+		next := now.built(id, m)
+		switch {
+		case next == nil:
+			return refuse("%s was checked, and is not there any more", name+nextInfix+m.run)
+		case live != nil:
+			exchange = append(exchange, schemas.Ident(next.name)+" AND "+schemas.Ident(name))
+		default:
+			rename = append(rename, schemas.Ident(next.name)+" TO "+schemas.Ident(name))
+		}
+	}
+	if len(exchange) > 0 {
+		err = untilNotBusy(ctx, func() error { return d.execOnce(ctx, "EXCHANGE TABLES "+strings.Join(exchange, ", ")) })
+	}
+	if len(rename) > 0 && err == nil {
+		err = untilNotBusy(ctx, func() error { return d.execOnce(ctx, "RENAME TABLE "+strings.Join(rename, ", ")) })
+	}
+	if err != nil {
+		return fmt.Errorf("swap the tables: %w", err)
+	}
+	return nil
+}
+
+// retireTables gives what the run's tables have replaced names that no statement
+// has named before.
+func (d *Destination) retireTables(ctx context.Context, m mark, ids []schemas.ID, attempt int) error {
+	now, err := d.inspect(ctx)
+	if err != nil {
+		return err
+	}
+	var rename []string
+	for _, t := range now.next {
+		if t.run() == m.run && slices.Contains(ids, t.id) {
+			rename = append(rename, schemas.Ident(t.name)+" TO "+schemas.Ident(retiredName(t.id, m.run, attempt)))
+		}
+	}
+	if len(rename) == 0 {
+		return nil
+	}
+	if err := untilNotBusy(ctx, func() error { return d.execOnce(ctx, "RENAME TABLE "+strings.Join(rename, ", ")) }); err != nil {
+		return fmt.Errorf("rename the tables that were replaced: %w", err)
+	}
+	return d.settled(ctx)
+}
+
+// allShow reports whether all tables show the run.
+func (d *Destination) allShow(ctx context.Context, m mark, ids []schemas.ID) (bool, error) {
 	now, err := d.inspect(ctx)
 	if err != nil {
 		return false, err
 	}
-	var exchange, rename []string
-	for _, id := range ids {
-		name := schemas.Get(id).Name
-		next := name + nextInfix + m.run
-		switch t := now.live[id]; {
-		case t != nil && t.mark == m:
-		case !slices.ContainsFunc(now.next, func(t *table) bool { return t.name == next && t.mark == m }):
-			return false, refuse("%s was checked, and is not there any more", next)
-		case t != nil:
-			exchange = append(exchange, schemas.Ident(next)+" AND "+schemas.Ident(name))
-		default:
-			rename = append(rename, schemas.Ident(next)+" TO "+schemas.Ident(name))
+	return !slices.ContainsFunc(ids, func(id schemas.ID) bool { return now.live[id] == nil || now.live[id].mark != m }), nil
+}
+
+// dropRetired drops what a run's tables have replaced.
+func (d *Destination) dropRetired(ctx context.Context, run string) error {
+	now, err := d.inspect(ctx)
+	if err != nil {
+		return err
+	}
+	var all []error
+	for _, t := range now.next {
+		if t.run() == run {
+			all = append(all, d.drop(ctx, t.name))
 		}
 	}
-	if len(exchange)+len(rename) == 0 {
-		return true, nil
-	}
-	if len(exchange) > 0 {
-		err = d.exec(ctx, "EXCHANGE TABLES "+strings.Join(exchange, ", "))
-	}
-	if len(rename) > 0 && err == nil {
-		err = d.exec(ctx, "RENAME TABLE "+strings.Join(rename, ", "))
-	}
-	if err != nil {
-		return false, fmt.Errorf("swap the tables: %w", err)
-	}
-	return false, nil // the next attempt sees whether it is so
+	return errors.Join(all...)
 }
 
 // settled waits until no swap of ours is under way any more whose answer was lost.
@@ -205,7 +265,9 @@ func (d *Destination) settled(ctx context.Context) error {
 		if err != nil || running == 0 {
 			return err
 		}
-		time.Sleep(swapPause)
+		if stop := retry.Sleep(ctx, swapPause); stop != nil {
+			return stop
+		}
 	}
 	return errors.New("a swap of tables is still under way at the server")
 }

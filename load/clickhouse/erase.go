@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"roistat-etl/load"
 	"roistat-etl/schemas"
@@ -38,6 +39,12 @@ func (d *Destination) Erase(ctx context.Context, mirror string) error {
 	if _, kept := s.other[partitionsTable]; kept && len(shown) > 0 {
 		q := "ALTER TABLE " + schemas.Ident(partitionsTable) + " DELETE WHERE run NOT IN (" + quoted(slices.Sorted(maps.Keys(shown))) + ")"
 		all = append(all, d.exec(ctx, q))
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(d.stillRead) > 0 {
+		all = append(all, fmt.Errorf("somebody is still reading %s: the server removes the files when that query has ended, or is stopped by KILL QUERY", strings.Join(d.stillRead, ", ")))
+		d.stillRead = nil
 	}
 	return errors.Join(all...)
 }

@@ -1,6 +1,7 @@
 package clickhouse
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -11,21 +12,27 @@ import (
 	"roistat-etl/load"
 )
 
-// codeUnknownTable is the server's code of an error.
-const codeUnknownTable = 60
+// Codes of the server's errors.
+const (
+	codeUnknownTable      = 60
+	codeReadOnly          = 164
+	codeDropLimit         = 359 // TABLE_SIZE_EXCEEDS_MAX_DROP_SIZE_LIMIT
+	codeSettingConstraint = 452
+)
 
 // refusals are the codes that mean: trying again won't help, a person must act.
 func refusals() []int {
 	return []int{
-		164, // READONLY
+		codeReadOnly,
 		192, // UNKNOWN_USER
 		193, // WRONG_PASSWORD
 		194, // REQUIRED_PASSWORD
 		195, // IP_ADDRESS_NOT_ALLOWED
 		291, // DATABASE_ACCESS_DENIED
+		codeDropLimit,
 		392, // QUERY_IS_PROHIBITED
 		446, // FUNCTION_NOT_ALLOWED
-		452, // SETTING_CONSTRAINT_VIOLATION
+		codeSettingConstraint,
 		497, // ACCESS_DENIED
 		516, // AUTHENTICATION_FAILED
 	}
@@ -46,12 +53,31 @@ func code(err error) int {
 
 func isCode(err error, want int) bool { return err != nil && code(err) == want }
 
+// explain makes of an error of the driver's one that can be shown: in one line,
+// without the password, which the server may have told back, with the reason why
+// its context has ended, if it has, and marked if the server refuses for good.
+func (d *Destination) explain(ctx context.Context, err error) error {
+	if err == nil {
+		return nil
+	}
+	return classify(d.secrets.Error(withCause(ctx, err)))
+}
+
+// withCause adds to an error why its context has ended, if it has.
+func withCause(ctx context.Context, err error) error {
+	if why := context.Cause(ctx); why != nil && !errors.Is(err, why) {
+		return errors.Join(why, err)
+	}
+	return err
+}
+
 // classify marks what the server refuses for good.
 func classify(err error) error {
 	if err == nil || load.Refuses(err) {
 		return err
 	}
-	if slices.Contains(refusals(), code(err)) {
+	var forbidden *settingsError
+	if slices.Contains(refusals(), code(err)) || errors.As(err, &forbidden) {
 		return &load.Refusal{Err: err}
 	}
 	return err

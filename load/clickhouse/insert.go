@@ -77,7 +77,7 @@ func (i *inserter) send(ctx context.Context) error {
 	token := fmt.Sprintf("%s/%d", i.token, i.sent)
 	var err error
 	for range sends {
-		if err = i.try(ctx, token); err == nil {
+		if err = untilPossible(ctx, func() error { return i.try(ctx, token) }); err == nil {
 			break
 		}
 		err = fmt.Errorf("insert block %d: %w", i.sent, err)
@@ -91,9 +91,10 @@ func (i *inserter) send(ctx context.Context) error {
 }
 
 func (i *inserter) try(ctx context.Context, token string) (err error) {
+	defer recoverPanic(&err)
 	if i.client == nil {
 		if i.client, err = i.d.dial(ctx); err != nil {
-			return stopped(ctx, err)
+			return i.d.explain(ctx, err)
 		}
 	}
 	in := i.block.input()
@@ -101,24 +102,12 @@ func (i *inserter) try(ctx context.Context, token string) (err error) {
 	defer cancel()
 	err = i.client.Do(waiting, ch.Query{
 		Body: "INSERT INTO " + schemas.Ident(i.into) + " (" + columnList(i.block.names) + ") VALUES", Input: in,
-		Settings: []ch.Setting{
-			ch.SettingInt("async_insert", 0),
-			ch.SettingInt("max_partitions_per_insert_block", maxTogether),
-			{Key: "insert_deduplication_token", Value: token, Important: true},
-		},
+		Settings: append(forBlocks(i.d.carriedSettings()), ch.Setting{Key: "insert_deduplication_token", Value: token, Important: true}),
 	})
 	if err != nil {
-		return errors.Join(stopped(waiting, err), i.close())
+		return errors.Join(i.d.explain(waiting, err), i.close())
 	}
 	return nil
-}
-
-// stopped adds to an error why its context has ended, if it has.
-func stopped(ctx context.Context, err error) error {
-	if why := context.Cause(ctx); why != nil {
-		return errors.Join(why, err)
-	}
-	return err
 }
 
 // errSilent says that the server took a block and didn't answer.

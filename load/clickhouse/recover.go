@@ -58,10 +58,8 @@ func (d *Destination) finish(ctx context.Context, s *state, latest mark, waiting
 		if err := d.swap(ctx, latest, waiting); err != nil {
 			return err
 		}
-		for _, id := range waiting {
-			if err := d.drop(ctx, schemas.Get(id).Name+nextInfix+latest.run); err != nil {
-				return err
-			}
+		if err := d.dropRetired(ctx, latest.run); err != nil {
+			return err
 		}
 	}
 	if !mixed {
@@ -117,7 +115,11 @@ func (d *Destination) bury(ctx context.Context, s *state, drop []string, dead ma
 	}
 	var all []error
 	for _, name := range drop {
-		all = append(all, d.drop(ctx, name))
+		// One that is too large to be dropped must not keep every later night from
+		// publishing: that night says so when it drops its own.
+		if err := d.drop(ctx, name); !isCode(err, codeDropLimit) {
+			all = append(all, err)
+		}
 	}
 	return errors.Join(all...)
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"roistat-etl/load"
 	"roistat-etl/schemas"
@@ -299,9 +300,28 @@ func (s *stage) discard(ctx context.Context) error {
 	return errors.Join(all...)
 }
 
+// drop drops a table with its files. A server that waits for those who still read
+// it is not waited for: it removes the files when they have ended, and Erase says so.
 func (d *Destination) drop(ctx context.Context, name string) error {
-	if err := d.exec(ctx, "DROP TABLE IF EXISTS "+schemas.Ident(name)+" SYNC"); err != nil {
-		return fmt.Errorf("drop %s: %w", name, err)
+	waiting, stop := context.WithTimeoutCause(ctx, dropWait, errStillRead)
+	defer stop()
+	err := d.exec(waiting, "DROP TABLE IF EXISTS "+schemas.Ident(name)+" SYNC")
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() == nil && errors.Is(context.Cause(waiting), errStillRead):
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		d.stillRead = append(d.stillRead, name)
+		return nil
+	case isCode(err, codeDropLimit):
+		return fmt.Errorf("drop %s: the server's max_table_size_to_drop forbids it, and the user's profile to set that: set it to 0 for the user, or drop the table by hand: %w", name, err)
 	}
-	return nil
+	return fmt.Errorf("drop %s: %w", name, err)
 }
+
+// errStillRead says that a table that was dropped is still being read.
+var errStillRead = errors.New("it is still being read")
+
+// dropWait is how long a DROP waits for those who read the table.
+const dropWait = 5 * time.Second

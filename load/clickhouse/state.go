@@ -54,6 +54,8 @@ type state struct {
 
 // inspect reads what is there. A database that is absent is an empty one.
 func (d *Destination) inspect(ctx context.Context) (*state, error) {
+	ctx, stop := boundSilence(ctx)
+	defer stop()
 	s := &state{live: map[schemas.ID]*table{}, other: map[string]string{}}
 	byName := map[string]*table{}
 	err := d.query(ctx, `SELECT name, engine, comment FROM system.tables WHERE database = currentDatabase() ORDER BY name`,
@@ -92,9 +94,35 @@ func (d *Destination) inspect(ctx context.Context) (*state, error) {
 	return s, nil
 }
 
+// asidePattern is how a table is called while it is built, and on its way out.
+var asidePattern = regexp.MustCompile(`^(.+)__(?:next|old[0-9]+)_([0-9]{8}T.*)$`)
+
+// splitName gives the table and the run that a name of a table names.
+func splitName(text string) (name, run string, aside bool) {
+	if m := asidePattern.FindStringSubmatch(text); m != nil {
+		return m[1], m[2], true
+	}
+	return text, "", false
+}
+
+// retiredName is how a table is called that a run has replaced.
+func retiredName(id schemas.ID, run string, attempt int) string {
+	return fmt.Sprintf("%s__old%d_%s", schemas.Get(id).Name, attempt+1, run)
+}
+
+// built returns the table that a run has built and not shown; nil if there is none.
+func (s *state) built(id schemas.ID, m mark) *table {
+	for _, t := range s.next {
+		if t.id == id && t.mark == m {
+			return t
+		}
+	}
+	return nil
+}
+
 // add sorts a table in; false if it is not one of ours.
 func (s *state) add(t *table) bool {
-	name, run, next := strings.Cut(t.name, nextInfix)
+	name, run, next := splitName(t.name)
 	known, ok := schemas.ByName(name)
 	switch {
 	case !ok:
@@ -114,7 +142,7 @@ func (s *state) add(t *table) bool {
 
 // run is the run that builds a next table, by its name.
 func (t *table) run() string {
-	_, run, _ := strings.Cut(t.name, nextInfix)
+	_, run, _ := splitName(t.name)
 	return run
 }
 
@@ -284,6 +312,8 @@ func (d *Destination) countClients(ctx context.Context, s *state, m *load.Manife
 // commit that was cut, are each shown as they are, under the latest run; one that
 // was altered is shown without rows.
 func (d *Destination) Published(ctx context.Context) (*load.Manifest, error) {
+	ctx, stop := boundSilence(ctx)
+	defer stop()
 	s, err := d.inspect(ctx)
 	if err != nil {
 		return nil, err
