@@ -35,7 +35,7 @@ func TestEveryTextOfTheMirrorIsKnown(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer rows.Close() //nolint:errcheck // Err says what went wrong
+	defer rows.Close()
 	n := 0
 	for rows.Next() {
 		var column string

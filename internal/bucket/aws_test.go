@@ -87,7 +87,7 @@ func TestCredentialsAsTheAWSChainHasThem(t *testing.T) {
 	keys := "aws_access_key_id = " + s3test.AccessKey + "\naws_secret_access_key = " + s3test.SecretKey + "\n"
 	others := "aws_access_key_id = other\naws_secret_access_key = other\n"
 	const role = "role_arn = arn:aws:iam::123456789012:role/etl\n"
-	cached := sha1.Sum([]byte("company")) //nolint:gosec // AWS names the files of its logins so
+	cached := sha1.Sum([]byte("company"))
 	for name, c := range map[string]struct {
 		env   map[string]string // %s: the authority's address
 		files map[string]string

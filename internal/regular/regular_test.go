@@ -34,7 +34,7 @@ func TestReplaceReplacesRegularFilesAlone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer socket.Close() //nolint:errcheck // a test's
+	defer socket.Close()
 	for _, err := range []error{
 		syscall.Mkfifo(at("fifo"), 0o600), os.Symlink(at("file"), at("link")), os.Symlink(at("absent"), at("dangling")), os.Mkdir(at("folder"), 0o700),
 	} {

@@ -42,12 +42,12 @@ func newFinder(words [][]byte) *finder {
 		}
 	}
 	for i := range f.shift {
-		f.shift[i] = uint8(max(1, f.window-1)) //nolint:gosec // at most 255
+		f.shift[i] = uint8(max(1, f.window-1))
 	}
 	for _, w := range words {
 		for i := 1; i < f.window; i++ {
 			at := pair(w[i-1], w[i])
-			f.shift[at] = min(f.shift[at], uint8(f.window-1-i)) //nolint:gosec // at most 255
+			f.shift[at] = min(f.shift[at], uint8(f.window-1-i))
 		}
 	}
 	return f

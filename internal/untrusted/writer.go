@@ -2,6 +2,7 @@ package untrusted
 
 import (
 	"io"
+	"slices"
 	"unicode/utf8"
 )
 
@@ -17,7 +18,7 @@ func NewWriter(to io.Writer) *Writer { return &Writer{to: to} }
 
 // Write writes all but the beginning of a character whose rest has not come yet.
 func (w *Writer) Write(p []byte) (int, error) {
-	text := append(w.rest, p...)
+	text := slices.Concat(w.rest, p)
 	end := len(text)
 	for i := end - 1; i >= max(0, end-utf8.UTFMax); i-- {
 		if utf8.RuneStart(text[i]) {

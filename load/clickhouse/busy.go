@@ -67,7 +67,7 @@ func waitWhile(ctx context.Context, busy func(error) bool, do func() error) erro
 			return fmt.Errorf("the server has said for %s that it can't do it now: %w", waited.Round(time.Second), err)
 		}
 		// Others of ours wait as well: not all at the same moment.
-		if stop := retry.Sleep(ctx, pause/2+rand.N(pause)); stop != nil {
+		if stop := retry.Sleep(ctx, pause/2+rand.N(pause)); stop != nil { //nolint:gosec // no secret hangs on it
 			return errors.Join(stop, err)
 		}
 		pause = min(2*pause, longestPause)

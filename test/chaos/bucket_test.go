@@ -17,8 +17,6 @@ import (
 	"syscall"
 	"testing"
 
-	"golang.org/x/sync/errgroup"
-
 	"roistat-etl/internal/s3test"
 )
 
@@ -129,9 +127,8 @@ type shop struct {
 	struck bool // in this step something came between loader and server
 	tally  tally
 
-	pending *moment        // whose requests are still held
-	late    errgroup.Group // what happens beside a run
-	came    atomic.Int64   // requests that were let through
+	pending *moment      // whose requests are still held
+	came    atomic.Int64 // requests that were let through
 }
 
 // chance is what a run that failed may still come to show, by a request of its

@@ -135,7 +135,7 @@ func clockAhead() (n int64) {
 
 // setClock sets the program's clock so many days ahead.
 func (p *processes) setClock(days float64) error {
-	ahead := (time.Duration(days*24*float64(time.Hour)) / time.Second) * time.Second
+	ahead := time.Duration(days * 24 * float64(time.Hour)).Truncate(time.Second)
 	p.recorder.setAhead(ahead)
 	if p.model.aheads == nil {
 		p.model.aheads = map[time.Duration]bool{}
