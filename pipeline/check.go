@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -119,7 +120,7 @@ func refusal(check string, err error) Finding {
 	if !errors.As(err, &e) {
 		return bad(check, err, "")
 	}
-	class, remedy := Broken, "try again later; if it stays so, check base_url and the network"
+	class, remedy := Broken, cmp.Or(e.Hint(), "try again later; if it stays so, check base_url and the network")
 	if e.Kind == api.Refused {
 		class, remedy = Denied, api.Remedy(e.Code)
 	}

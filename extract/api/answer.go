@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/go-faster/jx"
+
+	"roistat-etl/internal/transport"
 )
 
 // fields are the top-level fields of an answer that somebody asks for. The
@@ -79,9 +81,6 @@ func (c *Client) judge(resp *http.Response, buf *bytes.Buffer) (*fields, *Error)
 		return nil, c.redirect(resp)
 	}
 	f := &fields{client: c, http: status, body: buf}
-	if status < 200 {
-		return nil, c.bad(status, "bad_answer", "the status %d is no success", status)
-	}
 	broken := f.parse(c.secrets.Strip(buf.Bytes()))
 	switch {
 	case broken == nil && f.status == "error" || status >= 400:
@@ -99,19 +98,32 @@ func isCode(s string) bool {
 	return s != "" && len(s) <= 64 && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789_") == ""
 }
 
-// failure makes the error of an answer that reports one.
+// failure makes the error of an answer that reports one. Only the API's own JSON
+// is believed: anybody on the way may answer 403.
 func (c *Client) failure(resp *http.Response, f *fields, broken error) *Error {
-	code := f.code
-	if broken != nil || !isCode(code) {
-		code = fmt.Sprintf("http_%d", resp.StatusCode)
+	code, description := f.code, c.quote(f.description)
+	if broken != nil || f.status != "error" || !isCode(code) {
+		code, description = fmt.Sprintf("http_%d", resp.StatusCode), foreign(resp.StatusCode)
 	}
 	if code == "http_200" {
 		return c.bad(resp.StatusCode, "bad_answer", "the answer reports an error without a code: %s", c.quote(f.description))
 	}
 	return &Error{
 		Kind: classify(code, resp.StatusCode), Code: c.secrets.Hide(code), HTTP: resp.StatusCode,
-		RetryAfter: retryAfter(resp.Header, time.Now()), Description: c.quote(f.description),
+		RetryAfter: retryAfter(resp.Header, time.Now()), Description: description,
 	}
+}
+
+// foreign says who may have answered with a status that would refuse for good, had
+// the API given a code.
+func foreign(status int) string {
+	switch {
+	case status == http.StatusProxyAuthRequired:
+		return "a proxy wants a password: set " + transport.ProxyExample
+	case blocks(status):
+		return "a firewall or proxy on the way answers, not the API: let this machine through to base_url"
+	}
+	return ""
 }
 
 func (c *Client) redirect(resp *http.Response) *Error {

@@ -3,19 +3,17 @@ package api
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
-	"net/http/httptrace"
 	"net/url"
 	"strings"
 	"sync"
 	"time"
 
 	"roistat-etl/internal/endpoint"
+	"roistat-etl/internal/transport"
 	"roistat-etl/internal/untrusted"
 )
 
@@ -42,10 +40,10 @@ type Client struct {
 	max           int64
 	header        http.Header
 	secrets       *untrusted.Secrets
-	transport     http.RoundTripper // an http.Client has no redirect to follow here
-	gzips         sync.Pool         // of *gzip.Reader
-	buffers       sync.Pool         // of *bytes.Buffer
-	large         chan struct{}     // holds the one large answer
+	transport     *transport.Transport // an http.Client has no redirect to follow here
+	gzips         sync.Pool            // of *gzip.Reader
+	buffers       sync.Pool            // of *bytes.Buffer
+	large         chan struct{}        // holds the one large answer
 	clock         clock
 }
 
@@ -76,53 +74,39 @@ func New(o Options) (*Client, error) {
 	if c.max <= 0 {
 		c.max = 64 << 20
 	}
-	if c.transport = o.Transport; c.transport == nil {
-		if c.transport, err = network(o); err != nil {
-			return nil, err
-		}
+	if c.transport, err = network(o); err != nil {
+		return nil, err
 	}
 	return c, nil
 }
 
-// network makes the transport: TLS is always verified.
-func network(o Options) (*http.Transport, error) {
+// network makes the transport to the API.
+func network(o Options) (*transport.Transport, error) {
+	if o.Transport != nil {
+		return transport.Guard(o.Transport), nil
+	}
 	roots, err := endpoint.Roots(o.CAFile)
 	if err != nil {
 		return nil, err
 	}
-	n := max(1, o.Concurrency)
-	return &http.Transport{
-		Proxy:               http.ProxyFromEnvironment,
-		DialContext:         (&net.Dialer{Timeout: 15 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
-		TLSClientConfig:     &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
-		TLSHandshakeTimeout: 15 * time.Second,
-		MaxIdleConns:        n,
-		MaxIdleConnsPerHost: n,
-		IdleConnTimeout:     90 * time.Second,
-		ForceAttemptHTTP2:   true,
-		DisableCompression:  true, // gzip is read here, with pooled readers
-	}, nil
+	return transport.New(transport.Options{Roots: roots, Idle: max(1, o.Concurrency), HTTP2: true}), nil
 }
 
 // Close gives back the connections that are kept.
-func (c *Client) Close() {
-	if t, ok := c.transport.(interface{ CloseIdleConnections() }); ok {
-		t.CloseIdleConnections()
-	}
-}
+func (c *Client) Close() { c.transport.CloseIdleConnections() }
 
 // ask makes one request and returns the fields of its successful answer.
 func (c *Client) ask(ctx context.Context, method, path string, query url.Values, question []byte) (*fields, *Error) {
 	limited, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	query.Set("project", c.project)
-	req, err := http.NewRequestWithContext(once(limited, cancel), method, c.base+path+"?"+query.Encode(), bytes.NewReader(question))
+	req, err := http.NewRequestWithContext(transport.Once(limited, cancel), method, c.base+path+"?"+query.Encode(), bytes.NewReader(question))
 	if err != nil {
 		return nil, c.lost(ctx, 0, err)
 	}
 	req.Header = c.header // never written to: requests share it
 	// A body that can't be had again keeps net/http from sending a GET twice;
-	// cancelling alone, see once, may come too late for the second writing.
+	// cancelling alone, see transport.Once, may come too late for the second writing.
 	req.Body, req.GetBody = io.NopCloser(bytes.NewReader(question)), nil
 	// Not sent; without it net/http finds out by a goroutine and a timer that a GET's body is empty.
 	req.TransferEncoding = []string{"identity"}
@@ -146,16 +130,4 @@ func (c *Client) ask(ctx context.Context, method, path string, query url.Values,
 	f.release = release
 	c.clock.compare(resp.Header, time.Now())
 	return f, nil
-}
-
-// once makes a context whose request is sent at most once: net/http would send a
-// GET again whose connection broke, and nobody would have counted that call.
-func once(ctx context.Context, cancel context.CancelFunc) context.Context {
-	sent := false
-	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) {
-		if sent {
-			cancel()
-		}
-		sent = true
-	}})
 }

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/klauspost/compress/gzip"
+
+	"roistat-etl/internal/transport"
 )
 
 // Kind says what to do about an error.
@@ -42,6 +44,7 @@ type Error struct {
 	Description string        // what it said, in quotation marks, or what happened; at most 200 characters
 
 	cause error // a context's error, which callers may ask for
+	proxy bool  // the environment's proxy is what refused
 }
 
 // Error gives code, status and description.
@@ -63,15 +66,15 @@ func (e *Error) Unwrap() error { return e.cause }
 // any other code.
 func Remedy(code string) string {
 	switch code {
-	case "authentication_failed", "http_401":
+	case "authentication_failed":
 		return "check the API key: Roistat doesn't know it"
-	case "authorization_failed", "access_denied", "http_403":
+	case "authorization_failed", "access_denied":
 		return "give the key's owner access to this project, or check the project number"
 	case "option_not_available":
 		return "Client Management isn't part of the project's tariff: ask Roistat to add it"
 	case "option_not_enabled":
 		return "switch on Client Management in the project's settings"
-	case "option_not_paid", "http_402":
+	case "option_not_paid":
 		return "pay for Client Management in the project's billing"
 	case "insufficient_funds":
 		return "top up the project's balance"
@@ -80,6 +83,24 @@ func Remedy(code string) string {
 	}
 	return ""
 }
+
+// Hint is what a person can do about an error that is not refused for good; "" where
+// there is nothing but to wait.
+func (e *Error) Hint() string {
+	switch {
+	case e.Kind == Limited:
+		return "the hour's quota is spent by others: wait until it has passed, or give them and us less of it (api.per_hour)"
+	case e.Kind == Rejected || e.Kind == NotFound:
+		return "check base_url, project and filters"
+	case e.proxy || e.Code == proxyCode:
+		return "set " + transport.ProxyExample
+	case e.Code == fmt.Sprintf("http_%d", e.HTTP) && blocks(e.HTTP):
+		return "let this machine through at the firewall or proxy, or correct base_url"
+	}
+	return ""
+}
+
+const proxyCode = "http_407"
 
 // classify says of which kind an error code is. Codes that nobody has named yet
 // go by their status.
@@ -96,10 +117,20 @@ func classify(code string, status int) Kind {
 	case "internal_error", "unknown_error", "integration_error", "http_408", "http_425":
 		return Transient
 	}
-	if status >= http.StatusInternalServerError {
+	if status >= http.StatusInternalServerError || code == fmt.Sprintf("http_%d", status) && blocks(status) {
 		return Transient
 	}
 	return Rejected
+}
+
+// blocks tells whether a status is one by which firewalls and proxies refuse.
+func blocks(status int) bool {
+	switch status {
+	case http.StatusUnauthorized, http.StatusPaymentRequired, http.StatusForbidden,
+		http.StatusProxyAuthRequired, http.StatusUnavailableForLegalReasons:
+		return true
+	}
+	return false
 }
 
 // retryAfter reads the header: seconds, or a date. A date counts from the
@@ -122,7 +153,12 @@ func retryAfter(h http.Header, now time.Time) time.Duration {
 func (c *Client) lost(ctx context.Context, status int, err error) *Error {
 	e := &Error{Kind: Transient, Code: "network", HTTP: status, Description: c.clean(told(err))}
 	var timeout interface{ Timeout() bool }
+	var answer *transport.AnswerError
+	var proxy *transport.ProxyError
+	e.proxy = errors.As(err, &proxy)
 	switch {
+	case errors.As(err, &answer):
+		e.Kind, e.Code, e.HTTP = Bad, "bad_answer", answer.Status
 	case ctx.Err() != nil:
 		e.cause = context.Cause(ctx)
 		e.Code, e.Description = "cancelled", ""
@@ -142,9 +178,15 @@ func told(err error) string {
 	var network net.Error
 	var certificate *tls.CertificateVerificationError
 	var number syscall.Errno
+	var proxy *transport.ProxyError
+	var answer *transport.AnswerError
 	switch {
+	case errors.As(err, &proxy):
+		return proxy.Error()
+	case errors.As(err, &answer):
+		return answer.Error()
 	case errors.Is(err, context.Canceled):
-		return "the connection broke" // and net/http was kept from sending again, see once
+		return "the connection broke" // and net/http was kept from sending again, see transport.Once
 	case errors.As(err, &network), errors.As(err, &certificate), errors.As(err, &number),
 		errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, http.ErrSchemeMismatch),
 		errors.Is(err, gzip.ErrHeader), errors.Is(err, gzip.ErrChecksum):

@@ -2,11 +2,8 @@ package bucket
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
-	"net"
-	"net/http"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -15,6 +12,7 @@ import (
 	"github.com/minio/minio-go/v7/pkg/credentials"
 
 	"roistat-etl/internal/endpoint"
+	"roistat-etl/internal/transport"
 	"roistat-etl/internal/untrusted"
 )
 
@@ -28,7 +26,7 @@ type Bucket struct {
 	core        minio.Core
 	credentials *credentials.Credentials
 	secrets     atomic.Pointer[untrusted.Secrets] // the credentials that were last known
-	transport   *http.Transport
+	transport   *transport.Transport
 	endpoint    string
 	name        string
 	prefix      string // "", or it ends with a slash
@@ -45,16 +43,16 @@ func Open(target string) (*Bucket, error) {
 	if err != nil {
 		return nil, err
 	}
-	transport, err := newTransport(set.caFile)
+	net, err := newTransport(set.caFile)
 	if err != nil {
 		return nil, err
 	}
-	b := &Bucket{transport: transport, credentials: credentials.New(&provider{chain: set.credentials}), endpoint: set.host, name: name}
+	b := &Bucket{transport: net, credentials: credentials.New(&provider{chain: set.credentials}), endpoint: set.host, name: name}
 	if prefix = strings.Trim(prefix, "/"); prefix != "" {
 		b.prefix = prefix + "/"
 	}
 	b.client, err = minio.New(set.host, &minio.Options{
-		Creds: b.credentials, Secure: set.secure, Transport: witness{transport}, Region: set.region, MaxRetries: attempts,
+		Creds: b.credentials, Secure: set.secure, Transport: witness{net}, Region: set.region, MaxRetries: attempts,
 		TrailingHeaders: true, // without it minio-go takes no checksums at all; none is trailing here
 	})
 	if err != nil {
@@ -105,21 +103,12 @@ const (
 	headWait = time.Minute // for the head of an answer, once all was sent
 )
 
-func newTransport(caFile string) (*http.Transport, error) {
+func newTransport(caFile string) (*transport.Transport, error) {
 	roots, err := endpoint.Roots(caFile)
 	if err != nil {
 		return nil, fmt.Errorf("AWS_CA_BUNDLE or ca_bundle: %w", err)
 	}
-	return &http.Transport{
-		Proxy:                 http.ProxyFromEnvironment,
-		DialContext:           (&net.Dialer{Timeout: dialWait, KeepAlive: 30 * time.Second}).DialContext,
-		TLSClientConfig:       &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
-		TLSHandshakeTimeout:   dialWait,
-		ResponseHeaderTimeout: headWait,
-		IdleConnTimeout:       time.Minute,
-		MaxIdleConnsPerHost:   16,
-		DisableCompression:    true, // objects are stored as they were put
-	}, nil
+	return transport.New(transport.Options{Roots: roots, ConnectWait: dialWait, HeaderWait: headWait, Idle: 16}), nil
 }
 
 // signs makes sure that there are credentials: without any minio-go would ask as nobody.

@@ -15,6 +15,7 @@ import (
 
 	"roistat-etl/internal/endpoint"
 	"roistat-etl/internal/retry"
+	"roistat-etl/internal/transport"
 	"roistat-etl/internal/untrusted"
 	"roistat-etl/pipeline"
 	"roistat-etl/pipeline/config"
@@ -31,7 +32,7 @@ const (
 // Lineage tells a catalogue what each run read and wrote, as OpenLineage events.
 // A nil Lineage tells nothing. It is safe for concurrent use.
 type Lineage struct {
-	send      func(ctx context.Context, event []byte) error
+	send      func(ctx context.Context, event []byte, attempts int) error
 	namespace string
 	producer  string
 }
@@ -90,15 +91,22 @@ func (l *Lineage) Ended(ctx context.Context, p *config.Pipeline, r *pipeline.Rep
 	return l.tell(ctx, p, r, kind, r.FinishedAt)
 }
 
-// tell sends an event. It is not cut short by the context: a run that was
-// interrupted has ended, too.
+// tell sends an event. How a run ended is told although it was interrupted, but
+// then the server is asked once only: the program must end soon.
 func (l *Lineage) tell(ctx context.Context, p *config.Pipeline, r *pipeline.Report, kind string, at time.Time) error {
 	if l == nil {
 		return nil
 	}
+	attempts := 2
+	if kind != started {
+		if ctx.Err() != nil {
+			attempts = 1
+		}
+		ctx = context.WithoutCancel(ctx)
+	}
 	text, err := json.Marshal(l.event(p, r, kind, at))
 	if err == nil {
-		err = l.send(context.WithoutCancel(ctx), text)
+		err = l.send(ctx, text, attempts)
 	}
 	if err != nil {
 		return fmt.Errorf("send the OpenLineage event %s: %w", kind, err)
@@ -107,11 +115,11 @@ func (l *Lineage) tell(ctx context.Context, p *config.Pipeline, r *pipeline.Repo
 }
 
 // intoFile appends a line an event.
-func intoFile(path string) (func(context.Context, []byte) error, error) {
+func intoFile(path string) (func(context.Context, []byte, int) error, error) {
 	if path == "" {
 		return nil, errors.New("OPENLINEAGE__TRANSPORT__LOG_FILE_PATH is not set")
 	}
-	return func(_ context.Context, event []byte) error {
+	return func(_ context.Context, event []byte, _ int) error {
 		f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o640)
 		if err != nil {
 			return err
@@ -125,8 +133,8 @@ func intoFile(path string) (func(context.Context, []byte) error, error) {
 // a run must not hold it up.
 const lineageTimeout = 5 * time.Second
 
-// overHTTP posts an event, twice at most.
-func overHTTP(base, path, key string) (func(context.Context, []byte) error, error) {
+// overHTTP posts an event.
+func overHTTP(base, path, key string) (func(context.Context, []byte, int) error, error) {
 	u, err := url.Parse(base)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 		return nil, errors.New("OPENLINEAGE_URL is not the URL of a server")
@@ -138,11 +146,11 @@ func overHTTP(base, path, key string) (func(context.Context, []byte) error, erro
 		path = "api/v1/lineage"
 	}
 	target := u.JoinPath(path).String()
-	client := &http.Client{Timeout: lineageTimeout, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	do := transport.New(transport.Options{ConnectWait: lineageTimeout, Idle: -1}).Client(lineageTimeout).Do
 	secrets := urlSecrets(u, key)
-	twice := retry.Policy{Attempts: 2, Base: time.Second, Max: time.Second}
-	return func(ctx context.Context, event []byte) error {
-		return secrets.Error(twice.Do(ctx, func(ctx context.Context) error { return post(ctx, client, target, key, event) },
+	return func(ctx context.Context, event []byte, attempts int) error {
+		policy := retry.Policy{Attempts: attempts, Base: time.Second, Max: time.Second}
+		return secrets.Error(policy.Do(ctx, func(ctx context.Context) error { return post(ctx, do, target, key, event) },
 			func(error) (retry.Verdict, time.Duration) { return retry.Again, 0 }))
 	}, nil
 }
@@ -159,7 +167,7 @@ func urlSecrets(u *url.URL, key string) *untrusted.Secrets {
 	return untrusted.NewSecrets(words...)
 }
 
-func post(ctx context.Context, client *http.Client, target, key string, event []byte) (err error) {
+func post(ctx context.Context, do func(*http.Request) (*http.Response, error), target, key string, event []byte) (err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, target, bytes.NewReader(event))
 	if err != nil {
 		return err
@@ -168,7 +176,7 @@ func post(ctx context.Context, client *http.Client, target, key string, event []
 	if key != "" {
 		req.Header.Set("Authorization", "Bearer "+key)
 	}
-	resp, err := client.Do(req)
+	resp, err := do(req)
 	if err != nil {
 		return err
 	}

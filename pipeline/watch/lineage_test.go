@@ -10,8 +10,10 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
+	"roistat-etl/internal/wiretest"
 	"roistat-etl/pipeline"
 	"roistat-etl/pipeline/config"
 	"roistat-etl/schemas"
@@ -165,5 +167,48 @@ func TestLineageThatCannotBeFollowed(t *testing.T) {
 		if _, err := NewLineage(e, "v1"); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "secret") {
 			t.Errorf("%s: %v", want, err)
 		}
+	}
+}
+
+func TestLineageOutlivesBadServers(t *testing.T) {
+	for _, f := range wiretest.Faults() {
+		if f.Only == wiretest.HTTP2 || f.Good || !strings.Contains(f.Name, "101") && !strings.Contains(f.Name, "hints") {
+			continue
+		}
+		t.Run(f.Name, func(t *testing.T) {
+			t.Parallel()
+			s := wiretest.Start(t, wiretest.HTTP1, f.Answer)
+			l, err := NewLineage(env("OPENLINEAGE_URL", s.URL), "v1")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := l.Begun(t.Context(), twoDestinations(), report("demo", 1)); err == nil || strings.Contains(err.Error(), "Timeout") {
+				t.Errorf("begun: %v", err)
+			}
+		})
+	}
+}
+
+// TestAnInterruptedRunIsNotHeldUp tells a catalogue of runs that were interrupted,
+// and counts how often it is asked.
+func TestAnInterruptedRunIsNotHeldUp(t *testing.T) {
+	var asked atomic.Int32
+	s := wiretest.Start(t, wiretest.HTTP1, func(x *wiretest.Exchange) {
+		asked.Add(1)
+		x.Whole(500, "text/plain", "away")
+	})
+	l, err := NewLineage(env("OPENLINEAGE_URL", s.URL), "v1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	r := report("demo", 1)
+	if err := l.Begun(ctx, twoDestinations(), r); err == nil || asked.Load() != 0 {
+		t.Errorf("begun: %d questions, %v", asked.Load(), err)
+	}
+	r.Outcome = pipeline.Interrupted
+	if err := l.Ended(ctx, twoDestinations(), r); err == nil || asked.Load() != 1 {
+		t.Errorf("ended: %d questions, %v", asked.Load(), err)
 	}
 }
