@@ -178,9 +178,7 @@ func TestFeedsThatPassedStayGood(t *testing.T) {
 		s.sim.Night(1, 0.5)
 		time.Sleep(24 * time.Hour)
 		blocked := filepath.Join(t.TempDir(), "tables")
-		if err := errors.Join(os.Mkdir(blocked, 0o750), os.WriteFile(filepath.Join(blocked, "snapshots"), nil, 0o600)); err != nil {
-			t.Fatal(err)
-		}
+		blockPublishing(t, blocked)
 		good := s.pipeline.Load
 		s.pipeline.Load = append(slices.Clip(good), config.Destination{Parquet: &config.Parquet{Path: blocked, Compression: "zstd", Keep: 3}})
 		s.run(t, nil).want(t, Failed)
@@ -274,6 +272,15 @@ func TestADestinationThatCannotBeOpenedIsRefused(t *testing.T) {
 	}
 }
 
+// blockPublishing makes a folder in which a publishing fails as it begins, but not
+// before: its lock can't be opened.
+func blockPublishing(t *testing.T, dir string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Join(dir, ".lock"), 0o750); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestAFullReadingEndsWithItsPublishing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStand(t, 200, nil)
@@ -282,11 +289,9 @@ func TestAFullReadingEndsWithItsPublishing(t *testing.T) {
 		full := func(o *Options) { o.Full = true }
 		tables := s.pipeline.Load[0].Parquet.Path
 		good := s.pipeline.Load
-		blocked := filepath.Join(filepath.Dir(tables), "a file")
-		if err := os.WriteFile(blocked, nil, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		s.pipeline.Load = []config.Destination{{Parquet: &config.Parquet{Path: filepath.Join(blocked, "x"), Compression: "zstd"}}}
+		blocked := filepath.Join(filepath.Dir(tables), "blocked")
+		blockPublishing(t, blocked)
+		s.pipeline.Load = []config.Destination{{Parquet: &config.Parquet{Path: blocked, Compression: "zstd"}}}
 		if r := s.run(t, full).want(t, Failed); r.Feeds.Fetched != 200 {
 			t.Errorf("%s", text(t, r))
 		}

@@ -121,7 +121,7 @@ func TestCheck(t *testing.T) {
 			write(func(s *stand) string { return s.pipeline.Mirror }, strings.Repeat("no mirror ", 100)), "mirror: ", Misconfigured,
 		},
 		"a file in place of the tables": {
-			write(func(s *stand) string { return s.pipeline.Load[0].Parquet.Path }, "a file"), "destination: ", Misconfigured,
+			write(func(s *stand) string { return s.pipeline.Load[0].Parquet.Path }, "a file"), "folder: ", Misconfigured,
 		},
 	}
 	for name, c := range cases {
