@@ -227,15 +227,20 @@ func (h *hunt) play(ctx context.Context, test string, first, last int, flags ...
 		return nil, fmt.Errorf("the mutant doesn't build:\n%s", out)
 	}
 	var list []catch
+	var unable error
 	for _, m := range finding.FindAllSubmatch(out, -1) {
 		seed, err := strconv.Atoi(string(m[1]))
 		if err != nil {
 			return nil, err
 		}
 		if bytes.HasPrefix(m[2], []byte("the checker:")) { // it could not do its work
-			return nil, fmt.Errorf("%s: seed %d: %s\n%s", test, seed, m[2], out)
+			unable = fmt.Errorf("%s: seed %d: %s\n%s", test, seed, m[2], out)
+			continue
 		}
 		list = append(list, catch{test: test, seed: seed, what: shorten(string(m[2])), after: seed})
+	}
+	if len(list) == 0 && unable != nil {
+		return nil, unable
 	}
 	if len(list) == 0 {
 		return nil, fmt.Errorf("%s failed without a finding: %w\n%s", test, err, out)
