@@ -68,21 +68,6 @@ func readCopy(ctx context.Context, p *config.Pipeline, absent error) (_ *reading
 	return r, err
 }
 
-// unended returns the last n runs that have begun and not ended, the latest
-// first. Of a copy the lease tells which of them is under way.
-func (r *reading) unended(ctx context.Context, n int) ([]mirror.Begun, error) {
-	list, err := r.Unended(ctx, n)
-	if err != nil || len(list) == 0 || r.store == nil {
-		return list, err
-	}
-	who, held, err := r.store.Holder(ctx)
-	for i := range list {
-		b := list[i] // the lease may hold the name that the run had when it came
-		list[i].Running = held && (who.Run == b.Run || i == 0 && who.Host == b.Host && who.PID == b.PID)
-	}
-	return list, err
-}
-
 // readIfAny opens the mirror like read does. Of a pipeline that never ran it
 // gives one without a Reader.
 func readIfAny(ctx context.Context, p *config.Pipeline) (*reading, error) {
