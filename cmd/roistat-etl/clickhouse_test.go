@@ -224,7 +224,7 @@ func TestAWrongPasswordForClickHouse(t *testing.T) {
 		t.Errorf("the other destination was touched: %v", err)
 	}
 	checked := want(t, 2, etl(w.dir, "check"))
-	if !strings.Contains(checked.stdout, "user and password are right") || strings.Contains(checked.stdout+checked.stderr, "wr0ng") {
+	if !strings.Contains(checked.stdout, "give the user and the password that the server knows") || strings.Contains(checked.stdout+checked.stderr, "wr0ng") {
 		t.Error(checked.stdout)
 	}
 }
