@@ -209,7 +209,7 @@ func (v *victim) tidy() {
 	v.Helper()
 	for folder, allowed := range map[string][]string{
 		filepath.Join("data", "demo"): {"mirror.db"},
-		"out":                         {"current", "snapshots"},
+		"out":                         {".lock", "current", "snapshots"},
 	} {
 		if got := names(v, filepath.Join(v.dir, folder)); !slices.Equal(got, allowed) {
 			v.Errorf("after %d kills %s holds %v", v.kills, folder, got)

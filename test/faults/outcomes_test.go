@@ -140,6 +140,14 @@ func harmless() ends {
 	return ends{c, c, c, c}
 }
 
+// wrongClock harms nothing, and is told of.
+func wrongClock() ends {
+	told := whole(0)
+	told.reasons = []string{"this machine's clock is"}
+	c := [2]cell{told, told}
+	return ends{c, c, c, c}
+}
+
 // emptied feeds are asked for once more, and then believed unless a gate objects.
 func emptied() ends {
 	few, every := whole(0), whole(0)

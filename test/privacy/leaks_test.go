@@ -17,7 +17,7 @@ type leak struct {
 }
 
 func leaks() []leak {
-	const start = "r := &running{pipeline: p, options: o, log: o.Log.With(\"pipeline\", p.Name)}\n"
+	const start = "r := &running{pipeline: p, options: o, began: start, damage: found, log: o.Log.With(\"pipeline\", p.Name)}\n"
 	run, publish := "pipeline/pipeline.go", "pipeline/publish.go"
 	return []leak{
 		{"the key in a log line", run, start, `r.log.Info("start", "api", p.API.Key.Reveal())`, "stderr of run"},
